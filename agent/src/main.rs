@@ -1,0 +1,3 @@
+//! Attended sysupgrade agent for OpenWrt routers.
+
+fn main() {}

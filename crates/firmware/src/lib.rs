@@ -1,0 +1,1 @@
+//! What an OpenWrt image says of itself: trailers, metadata, signatures.

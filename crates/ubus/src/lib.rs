@@ -1,0 +1,1 @@
+//! The OpenWrt bus in safe Rust.

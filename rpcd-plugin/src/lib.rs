@@ -1,0 +1,1 @@
+//! The attendedsysupgrade object as an rpcd plugin.

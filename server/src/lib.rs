@@ -1,0 +1,1 @@
+//! Upgrade server that builds OpenWrt images on demand.

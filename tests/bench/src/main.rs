@@ -1,0 +1,3 @@
+//! Prints the figures: instructions, memory, sizes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A bus broker that speaks what ubusd speaks.

@@ -1,0 +1,3 @@
+//! A miniature ImageBuilder.
+
+fn main() {}

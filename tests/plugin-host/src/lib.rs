@@ -1,0 +1,1 @@
+//! Loads the rpcd plugin as rpcd does.

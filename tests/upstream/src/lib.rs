@@ -1,0 +1,1 @@
+//! An upstream download site for tests.
