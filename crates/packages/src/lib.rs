@@ -1,1 +1,40 @@
 //! What is installed on an OpenWrt router: apk and opkg databases, names, versions.
+//!
+//! One call does it for the agent and for the rpcd plugin alike: [`read`] takes the opened
+//! database files and gives the [`Installed`] set, and [`Installed::packagelist`] gives the
+//! sorted name → version pairs of the ubus method `packagelist`.
+//!
+//! The databases are input like any other: they are read in pieces, a line may have any length,
+//! and whatever cannot be understood is an [`Error`] with a sentence. A package is never dropped
+//! because its record looked odd: the router would come back from its upgrade without it.
+//!
+//! Formats: `/lib/apk/db/installed` (apk-tools, `apk-v2(5)` fields), `/etc/apk/world`
+//! (`apk-world(5)`), and `/usr/lib/opkg/status` (Debian control records).
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod apk;
+mod dependency;
+mod draft;
+mod error;
+mod installed;
+mod lines;
+mod name;
+mod opkg;
+mod packagelist;
+mod providers;
+mod read;
+pub mod version;
+mod world;
+
+pub use dependency::{Dependencies, Dependency, Style};
+pub use error::{Database, Error};
+pub use installed::{Installed, Package};
+pub use name::{is_pseudo, is_virtual, BadName, PackageName};
+pub use providers::Providers;
+pub use read::{read, Files, Reader, Source};
+pub use world::{World, WorldReader};

@@ -1,0 +1,140 @@
+//! From the opened files to the installed set.
+
+use crate::draft::Draft;
+use crate::lines::{Line, Lines};
+use crate::{apk, opkg, Database, Error, Installed, World, WorldReader};
+
+/// A file the caller has opened.
+pub trait Source {
+    /// Reads the next bytes into `buffer` and gives their number, 0 at the end, or the system's
+    /// `errno`.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32>;
+}
+
+#[cfg(feature = "std")]
+impl<R: std::io::Read> Source for R {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
+        loop {
+            match std::io::Read::read(self, buffer) {
+                Ok(len) => return Ok(len),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.raw_os_error().unwrap_or(0)),
+            }
+        }
+    }
+}
+
+/// The files that say what is installed, opened; `None` where one is not there. Their places are
+/// [`Database::path`].
+pub struct Files<S> {
+    /// [`Database::Apk`]
+    pub apk: Option<S>,
+    /// [`Database::World`]
+    pub world: Option<S>,
+    /// [`Database::Opkg`]
+    pub opkg: Option<S>,
+}
+
+/// Reads what is installed. Where both databases are there apk's counts: it is the one that
+/// newer releases came with, and opkg's is what an older one left behind. Only an apk database
+/// without any package (`apk add --initdb` on a router that has opkg) gives way to opkg's.
+///
+/// # Errors
+/// Whatever keeps a package from being known for certain, see [`Error`]. A world that is missing
+/// is an error only to who asks for [`Installed::wanted`].
+pub fn read<S: Source>(files: Files<S>) -> Result<Installed, Error> {
+    if let Some(apk) = files.apk {
+        match read_one(Database::Apk, apk) {
+            Err(Error::Empty(_)) if files.opkg.is_some() => {}
+            Err(error) => return Err(error),
+            Ok(mut installed) => {
+                if let Some(world) = files.world {
+                    installed.set_world(&read_world(world)?)?;
+                }
+                return Ok(installed);
+            }
+        }
+    }
+    read_one(Database::Opkg, files.opkg.ok_or(Error::NoDatabase)?)
+}
+
+fn read_one<S: Source>(database: Database, mut source: S) -> Result<Installed, Error> {
+    let mut reader = Reader::new(database);
+    drain(&mut source, database, |piece| reader.feed(piece))?;
+    reader.finish()
+}
+
+fn read_world<S: Source>(mut source: S) -> Result<World, Error> {
+    let mut reader = WorldReader::default();
+    drain(&mut source, Database::World, |piece| reader.feed(piece))?;
+    reader.finish()
+}
+
+fn drain(
+    source: &mut impl Source,
+    database: Database,
+    mut feed: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut buffer = [0; 4096];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => feed(buffer.get(..len).unwrap_or(&buffer))?,
+            Err(errno) => return Err(Error::Unreadable(database, errno)),
+        }
+    }
+}
+
+/// Reads one database in pieces of any size.
+pub struct Reader {
+    lines: Lines,
+    draft: Draft,
+}
+
+impl Reader {
+    /// Begins with [`Database::Apk`] or [`Database::Opkg`]; the world has its own
+    /// [`WorldReader`], and is taken for apk's database here.
+    pub fn new(database: Database) -> Reader {
+        let database = match database {
+            Database::Opkg => Database::Opkg,
+            Database::Apk | Database::World => Database::Apk,
+        };
+        Reader {
+            lines: Lines::default(),
+            draft: Draft::new(database),
+        }
+    }
+
+    /// Takes the next piece of the file.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing can be read after one.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let draft = &mut self.draft;
+        self.lines.feed(piece, |line| take(draft, line))
+    }
+
+    /// The file has ended; the last record may lack its blank line.
+    ///
+    /// # Errors
+    /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
+    pub fn finish(mut self) -> Result<Installed, Error> {
+        let draft = &mut self.draft;
+        self.lines.finish(|line| take(draft, line))?;
+        draft.end(self.lines.number())?;
+        if self.draft.set.packages().len() == 0 {
+            return Err(Error::Empty(self.draft.set.database()));
+        }
+        Ok(self.draft.set)
+    }
+}
+
+fn take(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
+    if line.bytes.iter().all(u8::is_ascii_whitespace) && line.whole {
+        return draft.end(line.number);
+    }
+    match draft.set.database() {
+        Database::Opkg => opkg::line(draft, line),
+        Database::Apk | Database::World => apk::line(draft, line),
+    }
+}
