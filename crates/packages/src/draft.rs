@@ -26,6 +26,8 @@ pub(crate) struct Draft {
     abi: Span,
     /// Whether it is really installed, where the database has a state for that.
     pub present: Option<bool>,
+    /// Whether opkg installed it on its own, for another package's sake.
+    pub automatic: bool,
     /// Some line of the record was seen.
     begun: bool,
     /// The set's text before this record.
@@ -42,6 +44,7 @@ impl Draft {
             entry: Entry::default(),
             abi: Span::default(),
             present,
+            automatic: false,
             begun: false,
             start: 0,
         }
@@ -50,10 +53,6 @@ impl Draft {
     /// Notes that the record has begun, with whatever line.
     pub fn begin(&mut self) {
         self.begun = true;
-    }
-
-    pub fn set_wanted(&mut self, wanted: bool) {
-        self.entry.wanted = wanted;
     }
 
     /// Takes a field's value from its line.
@@ -94,6 +93,7 @@ impl Draft {
             }
             let name = self.set.get(self.entry.name);
             self.entry.bare = without_abi(name, self.set.get(self.abi)).len() as u32;
+            self.entry.wanted = self.set.database() == Database::Opkg && !self.automatic;
             self.set.push(self.entry)?;
         } else {
             self.set.truncate(self.start);
@@ -101,6 +101,7 @@ impl Draft {
         self.entry = Entry::default();
         self.abi = Span::default();
         self.begun = false;
+        self.automatic = false;
         if self.set.database() == Database::Opkg {
             self.present = None;
         }

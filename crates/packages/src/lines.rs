@@ -71,7 +71,8 @@ impl Lines {
         if self.held.is_empty() {
             return Ok(());
         }
-        let number = self.number.saturating_add(1);
+        self.number = self.number.saturating_add(1);
+        let number = self.number;
         each(Line {
             bytes: &self.held,
             number,

@@ -37,8 +37,7 @@ pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
         draft.present = Some(is_present(text(value, line, Database::Opkg)?));
         return Ok(());
     } else if is("Auto-Installed") {
-        let automatic = text(value, line, Database::Opkg)?.eq_ignore_ascii_case("yes");
-        draft.set_wanted(!automatic);
+        draft.automatic = text(value, line, Database::Opkg)?.eq_ignore_ascii_case("yes");
         return Ok(());
     } else {
         return Ok(());
