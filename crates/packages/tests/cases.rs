@@ -1,4 +1,9 @@
 //! What users of today's tools lost packages by, case by case.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! What holds for every database, written well or not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

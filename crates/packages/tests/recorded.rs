@@ -1,4 +1,9 @@
 //! A router's databases give what OpenWrt's own rpc-sys gave for them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
