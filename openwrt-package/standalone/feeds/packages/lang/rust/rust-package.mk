@@ -1,0 +1,2 @@
+# Rust is compiled by `build`; the packages only take the result.
+RustBinPackage=
