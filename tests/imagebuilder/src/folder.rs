@@ -65,7 +65,8 @@ pub fn create(
     write(".config", &config(release, target))?;
     let (name, text) = repositories(release, target, &options.upstream_url);
     write(name, &text)?;
-    write(PACKAGES, &index::to_text(&release.packages(target)?))?;
+    let packages = release.packages(target)?;
+    write(PACKAGES, &index::to_text(&packages, &packages))?;
     if !options.delay.is_zero() {
         write(DELAY, &options.delay.as_millis().to_string())?;
     }

@@ -3,23 +3,26 @@
 
 use crate::catalog::Package;
 use crate::Error;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-/// Writes packages as a `Packages` file.
-pub fn to_text(packages: &[Package]) -> String {
+/// Writes packages as a `Packages` file. `all` are the packages of all feeds, where dependencies are looked up: opkg's
+/// indexes name them with ABI suffix.
+pub fn to_text(packages: &[Package], all: &[Package]) -> String {
+    let names = all
+        .iter()
+        .map(|package| (package.name.as_str(), package.full_name()))
+        .collect();
     let mut text = String::new();
     for package in packages {
-        record(&mut text, package, packages);
+        record(&mut text, package, &names);
     }
     text
 }
 
-fn record(text: &mut String, package: &Package, all: &[Package]) {
-    let depends: Vec<String> = package
-        .depends
-        .iter()
-        .map(|name| full_name(name, all))
-        .collect();
+fn record(text: &mut String, package: &Package, names: &HashMap<&str, String>) {
+    let full_name = |name: &String| names.get(name.as_str()).unwrap_or(name).clone();
+    let depends: Vec<String> = package.depends.iter().map(full_name).collect();
     let mut provides = package.provides.clone();
     if !package.abi.is_empty() {
         provides.insert(0, package.name.clone());
@@ -55,12 +58,6 @@ fn record(text: &mut String, package: &Package, all: &[Package]) {
     text.push('\n');
 }
 
-fn full_name(name: &str, all: &[Package]) -> String {
-    all.iter()
-        .find(|package| package.name == name)
-        .map_or_else(|| name.to_owned(), Package::full_name)
-}
-
 /// Reads a `Packages` file as [`to_text`] writes it.
 ///
 /// # Errors
@@ -71,7 +68,7 @@ pub fn from_text(text: &str) -> Result<Vec<Package>, Error> {
         .map(str::trim)
         .filter(|record| !record.is_empty());
     let mut packages = records.map(parse).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<(String, String)> = packages
+    let names: HashMap<String, String> = packages
         .iter()
         .map(|p| (p.full_name(), p.name.clone()))
         .collect();
@@ -79,7 +76,7 @@ pub fn from_text(text: &str) -> Result<Vec<Package>, Error> {
         .iter_mut()
         .flat_map(|package| package.depends.iter_mut())
     {
-        if let Some((_, name)) = names.iter().find(|(full, _)| full == depend) {
+        if let Some(name) = names.get(depend) {
             depend.clone_from(name);
         }
     }

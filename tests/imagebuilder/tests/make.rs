@@ -1,4 +1,8 @@
 //! The miniature ImageBuilder through make, as servers call it.
+#![allow(
+    clippy::expect_used,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
 
 use mini_imagebuilder::folder::{self, Options};
 use mini_imagebuilder::{catalog, devices, payload, sha256_hex};
