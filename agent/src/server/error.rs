@@ -1,0 +1,326 @@
+//! What can go wrong with an upgrade server, and what to tell the router's owner.
+
+use crate::error::{self, Kind};
+use std::fmt;
+use std::path::PathBuf;
+
+/// A server's words in a sentence: enough for a list of packages, short enough for a terminal.
+const WORDS_LIMIT: usize = 400;
+
+/// An upgrade server did not do what was asked of it.
+#[derive(Debug)]
+pub enum Error {
+    /// The configured address is not one (address, reason).
+    Address(String, &'static str),
+    /// The configured proxy is not one.
+    Proxy(String),
+    /// The file with the certificate authorities is of no use (file, reason).
+    Authorities(PathBuf, String),
+    /// The name can't be resolved.
+    UnknownHost(String),
+    /// No connection (server, reason).
+    Unreachable(String, String),
+    /// Connected, but no answer in time.
+    Silent(String),
+    /// The answer came too slowly to wait for its end.
+    Stalled,
+    /// The connection ended in the middle of the answer.
+    Cut,
+    /// The connection is not secure (server, reason).
+    Untrusted(String, String),
+    /// The connection can't be judged: the router's clock is wrong (seconds since 1970).
+    Clock(u64),
+    /// Sent from https to http (address).
+    Downgrade(String),
+    /// Sent somewhere that makes no sense (address).
+    Redirect(String),
+    /// Sent from one address to the next without end.
+    RedirectLoop,
+    /// 400: what was asked for does not exist there (the server's words).
+    Unsupported(String),
+    /// 422: the request is refused (field and complaint).
+    Malformed {
+        /// The server's words.
+        words: String,
+        /// Whether they are about packages.
+        packages: bool,
+    },
+    /// 422 of older servers: packages do not exist there (the server's words).
+    Packages(String),
+    /// 404: neither the request nor its images are there any more.
+    Gone,
+    /// 500 of a build (the server's words, the ImageBuilder's last output).
+    Build {
+        /// `Error: Impossible package selection: …`
+        words: String,
+        /// stdout and stderr.
+        log: String,
+    },
+    /// 429, 503, 529: try again later (seconds, where the server says).
+    Overloaded(Option<u64>),
+    /// Any other status (the server's words, or empty).
+    Status(u16, String),
+    /// HTML where data should be.
+    WebPage,
+    /// Not HTTP, or not as HTTP has it.
+    Protocol(String),
+    /// Not JSON, or not the JSON that was expected.
+    NotUnderstood(String),
+    /// More than the limit (bytes).
+    TooLong(u64),
+    /// JSON in JSON in JSON …
+    TooDeep,
+    /// A value that can't be (which, its text).
+    Unfit(&'static str, String),
+    /// The server knows no packages for the target.
+    NoIndex(String),
+    /// A file without a length.
+    NoLength,
+    /// It is still not built after so many minutes.
+    NeverReady(u64),
+}
+
+impl Error {
+    /// For programs.
+    pub fn kind(&self) -> Kind {
+        use Error::*;
+        match self {
+            Address(..) | Proxy(_) => Kind::Usage,
+            UnknownHost(_) | Unreachable(..) | Silent(_) | Stalled | Cut => Kind::Offline,
+            Authorities(..) | Untrusted(..) | Downgrade(_) => Kind::Tls,
+            Clock(_) => Kind::Clock,
+            Unsupported(_)
+            | NoIndex(_)
+            | Malformed {
+                packages: false, ..
+            } => Kind::Unsupported,
+            Packages(_) | Malformed { packages: true, .. } => Kind::Packages,
+            Build { words, .. } => Failure::of(words).kind(),
+            Overloaded(_) | NeverReady(_) => Kind::Overloaded,
+            Redirect(_) | RedirectLoop | Gone | Status(..) | WebPage | Protocol(_)
+            | NotUnderstood(_) | TooLong(_) | TooDeep | Unfit(..) | NoLength => Kind::Server,
+        }
+    }
+
+    /// Whether the same question may well have an answer a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind(), Kind::Offline | Kind::Overloaded)
+    }
+}
+
+/// What an ImageBuilder stumbled over; the words are those of ASU's `build.py`, old and new.
+#[derive(Clone, Copy)]
+enum Failure {
+    /// `version not as requested`, `Received incorrect version` (older: `inncorrect`).
+    Moved,
+    /// `Impossible package selection`
+    Selection,
+    /// `Selected packages exceed device storage`
+    TooBig,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    fn of(words: &str) -> Self {
+        let has = |part| words.contains(part);
+        if has("version not as requested") || has("Received inc") || has("Received inn") {
+            Failure::Moved
+        } else if has("Impossible package selection") {
+            Failure::Selection
+        } else if has("exceed device storage") {
+            Failure::TooBig
+        } else {
+            Failure::Other
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Failure::Moved => Kind::Mismatch,
+            Failure::Selection => Kind::Packages,
+            Failure::TooBig | Failure::Other => Kind::Build,
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Failure::Moved => {
+                "The upgrade server no longer has the versions it announced; its package feeds \
+                 have moved on or it is behind. Try again in a few minutes."
+            }
+            Failure::Selection => {
+                "The upgrade server can't put these packages into one image. Remove the packages \
+                 it names, or have them ignored."
+            }
+            Failure::TooBig => {
+                "The image would not fit into the device's flash. Remove some packages."
+            }
+            Failure::Other => {
+                "The upgrade server could not build the image. Try again later, or report it to \
+                 the server's operator."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Error::*;
+        match self {
+            Address(url, why) => write!(f, "\"{}\" is not the address of an upgrade server: {why}. Correct option url.", clean(url)),
+            Proxy(url) => write!(f, "\"{}\" is not the address of a proxy. Correct option proxy.", clean(url)),
+            Authorities(path, why) => write!(f, "The certificate authorities in {} can't be used: {why}. Install the package ca-bundle, or set option ca_file.", path.display()),
+            UnknownHost(server) => write!(f, "The name of the upgrade server {} can't be resolved. Is the router online, and does its DNS work?", clean(server)),
+            Unreachable(server, why) => write!(f, "The upgrade server {} can't be reached: {}. Is the router online?", clean(server), clean(why)),
+            Silent(server) => write!(f, "The upgrade server {} does not answer. Try again later.", clean(server)),
+            Stalled => f.write_str("The upgrade server's answer came too slowly. Try again later."),
+            Cut => f.write_str("The connection to the upgrade server ended in the middle of its answer. Try again."),
+            Untrusted(server, why) => write!(f, "The connection to {} is not secure: {}. Check the address, and that the package ca-bundle is installed.", clean(server), clean(why)),
+            Clock(now) => write!(f, "The router's clock says {}, so certificates can't be judged. Set the time and try again.", date(*now)),
+            Downgrade(to) => write!(f, "The upgrade server sends us from https to {}. That is refused: the connection would no longer be secure.", clean(to)),
+            Redirect(to) => write!(f, "The upgrade server sends us to \"{}\", which is no address. Check option url.", clean(to)),
+            RedirectLoop => f.write_str("The upgrade server sends us from one address to the next. Check option url."),
+            Unsupported(words) => write!(f, "The upgrade server can't do this: {}", sentence(words)),
+            Malformed { words, .. } => write!(f, "The upgrade server refuses the request: {}", sentence(words)),
+            Packages(words) => write!(f, "The upgrade server does not have all packages: {} Remove them, or have them ignored.", sentence(words)),
+            Gone => f.write_str("The upgrade server has forgotten what it built for us. Start again."),
+            Build { words, .. } => write!(f, "{} The server's words: {}", Failure::of(words).sentence(), sentence(words)),
+            Overloaded(None) => f.write_str("The upgrade server has too much to do. Try again later."),
+            Overloaded(Some(seconds)) => write!(f, "The upgrade server has too much to do. Try again in {} minutes.", seconds.div_ceil(60).max(1)),
+            Status(status, words) if words.is_empty() => write!(f, "The upgrade server answered with an error ({status}). Try again later."),
+            Status(status, words) => write!(f, "The upgrade server answered with an error ({status}): {}", sentence(words)),
+            WebPage => f.write_str("The upgrade server answered with a web page. Is there a login portal or a proxy in between, or is the address in option url wrong?"),
+            Protocol(why) => write!(f, "What answers is no upgrade server: {} Check option url.", sentence(why)),
+            NotUnderstood(why) => write!(f, "The upgrade server's answer can't be understood: {} Check option url.", sentence(why)),
+            TooLong(limit) => write!(f, "The upgrade server's answer is longer than {} KiB and was not read. Check option url.", limit / 1024),
+            TooDeep => f.write_str("The upgrade server's answer is nested too deeply and was not read. Check option url."),
+            Unfit(what, text) => write!(f, "The upgrade server's answer has a {what} that can't be: \"{}\". Report it to the server's operator.", clean(text)),
+            NoIndex(target) => write!(f, "The upgrade server knows no packages for {}. Try another release, or later.", clean(target)),
+            NoLength => f.write_str("The upgrade server does not say how large the image is, so it was not fetched. Report it to the server's operator."),
+            NeverReady(minutes) => write!(f, "The upgrade server has not built the image in {minutes} minutes. Try again later: it goes on where it is."),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for error::Error {
+    fn from(error: Error) -> Self {
+        let made = error::Error::new(error.kind(), error.to_string());
+        match error {
+            Error::Build { log, .. } => made.with_detail(&clean_log(&log)),
+            _ => made,
+        }
+    }
+}
+
+/// Foreign words fit for one line of text: no control or direction characters, bounded.
+pub fn clean(text: &str) -> String {
+    let mut line: String = text
+        .trim()
+        .chars()
+        .take(WORDS_LIMIT)
+        .map(harmless)
+        .collect();
+    if text.trim().chars().nth(WORDS_LIMIT).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// The same, with its full stop.
+fn sentence(text: &str) -> String {
+    let mut line = clean(text);
+    if !line.ends_with(['.', '!', '?', '…']) {
+        line.push('.');
+    }
+    line
+}
+
+/// A log keeps its lines.
+fn clean_log(log: &str) -> String {
+    let keep = |c| {
+        if matches!(c, '\n' | '\t') {
+            c
+        } else {
+            harmless(c)
+        }
+    };
+    log.chars().map(keep).collect()
+}
+
+/// Characters that would move the cursor, hide text or turn its direction become harmless ones.
+fn harmless(c: char) -> char {
+    match c {
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    }
+}
+
+/// `1970-01-01` of seconds since then (civil calendar, as in Howard Hinnant's `civil_from_days`).
+fn date(seconds: u64) -> String {
+    let days = (seconds / 86_400).min(3_000_000) + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let rest = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * rest + 2) / 153;
+    let day = rest - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_words_are_cleaned_and_bounded() {
+        assert_eq!(clean(" a\u{1b}[31mb\nc\u{202e}d "), "a [31mb c\u{fffd}d");
+        assert_eq!(clean(&"ä".repeat(1000)).chars().count(), WORDS_LIMIT + 1);
+        assert_eq!(sentence("Try again"), "Try again.");
+        assert_eq!(clean_log("a\tb\n\u{7}c"), "a\tb\n c");
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(1_767_225_600), "2026-01-01");
+        assert!(!date(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn failures_of_old_and_new_servers_are_told_apart() {
+        let kind = |words| Failure::of(words).kind();
+        assert_eq!(
+            kind("Error: Received incorrect version r1 (requested r2)"),
+            Kind::Mismatch
+        );
+        assert_eq!(
+            kind("Error: Received inncorrect version r1 (requested r2)"),
+            Kind::Mismatch
+        );
+        assert_eq!(
+            kind("Error: Impossible package selection: a version not as requested: 1 vs. 2"),
+            Kind::Mismatch
+        );
+        assert_eq!(
+            kind("Error: Impossible package selection: missing (a)"),
+            Kind::Packages
+        );
+        assert_eq!(
+            kind("Error: Selected packages exceed device storage"),
+            Kind::Build
+        );
+        assert_eq!(kind("failed"), Kind::Build);
+    }
+}

@@ -1,0 +1,408 @@
+//! HTTP to an upgrade server: time-outs, redirects, certificates.
+
+use super::error::Error;
+use std::cell::OnceCell;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use ureq::http::header::{HeaderName, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use ureq::http::Response;
+use ureq::tls::{parse_pem, PemItem, RootCerts, TlsConfig};
+use ureq::Agent;
+
+/// From http to https, to the canonical name, to a mirror: nobody needs more.
+const MOST_REDIRECTS: usize = 3;
+
+/// No honest server sends more; ureq refuses what goes beyond.
+const HEADER_LIMIT: usize = 64 * 1024;
+
+/// ureq's own buffers of 128 KiB each are much for a router with 64 MiB.
+const BUFFER: usize = 16 * 1024;
+
+/// Mozilla's bundle has 220 KiB.
+const AUTHORITIES_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// 2026-01-01: a clock before it was never set, for this program is younger.
+const EARLIEST_CLOCK: u64 = 1_767_225_600;
+
+/// How a server is reached.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The only certificate authorities, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The system's authorities, in PEM, where `ca_file` is not set.
+    pub ca_bundle: PathBuf,
+    /// `http://host:port`
+    pub proxy: Option<String>,
+}
+
+/// How long the client waits.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For the headers of an answer (some servers do their work before they send any), and for
+    /// each next byte of its body.
+    pub answer: Duration,
+    /// After this time a body must have come at `rate` on average.
+    pub grace: Duration,
+    /// Bytes a second: at less even a small image would take hours.
+    pub rate: u64,
+    /// Before a broken download goes on.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            connect: Duration::from_secs(15),
+            answer: Duration::from_secs(60),
+            grace: Duration::from_secs(30),
+            rate: 1024,
+            pause: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+pub(super) enum Call<'a> {
+    /// From this byte on.
+    Get(u64),
+    /// JSON.
+    Post(&'a [u8]),
+}
+
+/// The connection to one server (and where it sends us).
+pub(super) struct Http {
+    options: Options,
+    pub(super) patience: Patience,
+    /// Without any authority: it can't be used for https.
+    plain: OnceCell<Agent>,
+    /// With the authorities, which are read only when they are needed.
+    secure: OnceCell<Agent>,
+}
+
+/// An answer, its body unread.
+pub(super) struct Answer {
+    head: Response<()>,
+    pub(super) body: Body,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.head.status().as_u16()
+    }
+
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.head.headers().get(name)?.to_str().ok()
+    }
+
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header(&CONTENT_LENGTH)?.parse().ok()
+    }
+
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.header(&RETRY_AFTER)?.parse().ok()
+    }
+
+    pub(super) fn is_web_page(&self) -> bool {
+        self.header(&CONTENT_TYPE)
+            .is_some_and(|kind| kind.contains("html"))
+    }
+}
+
+impl Http {
+    pub(super) fn new(options: Options, patience: Patience) -> Self {
+        Http {
+            options,
+            patience,
+            plain: OnceCell::new(),
+            secure: OnceCell::new(),
+        }
+    }
+
+    /// Sends a request and follows redirects; any status is an answer.
+    pub(super) fn send(&self, url: &str, call: Call<'_>) -> Result<Answer, Error> {
+        let mut url = url.to_owned();
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.send_once(&url, call)?;
+            let moved = matches!(answer.status(), 301 | 302 | 307 | 308)
+                || (answer.status() == 303 && matches!(call, Call::Get(_)));
+            match answer.header(&LOCATION) {
+                Some(location) if moved => url = redirect(&url, location)?,
+                _ => return Ok(answer),
+            }
+        }
+        Err(Error::RedirectLoop)
+    }
+
+    fn send_once(&self, url: &str, call: Call<'_>) -> Result<Answer, Error> {
+        let agent = self.agent(url)?;
+        let sent = match call {
+            Call::Get(0) => agent.get(url).call(),
+            Call::Get(from) => agent
+                .get(url)
+                .header(RANGE, format!("bytes={from}-"))
+                .call(),
+            Call::Post(json) => agent
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .send(json),
+        };
+        let (parts, body) = sent
+            .map_err(|error| explain(error, origin(url)))?
+            .into_parts();
+        let body = Body {
+            reader: body.into_reader(),
+            received: 0,
+            began: Instant::now(),
+            patience: self.patience.clone(),
+        };
+        Ok(Answer {
+            head: Response::from_parts(parts, ()),
+            body,
+        })
+    }
+
+    fn agent(&self, url: &str) -> Result<&Agent, Error> {
+        let secure = url.starts_with("https://");
+        let cell = if secure { &self.secure } else { &self.plain };
+        if let Some(agent) = cell.get() {
+            return Ok(agent);
+        }
+        let authorities = if secure {
+            self.authorities()?
+        } else {
+            RootCerts::new_with_certs(&[])
+        };
+        let agent = self.new_agent(authorities, secure)?;
+        Ok(cell.get_or_init(|| agent))
+    }
+
+    fn new_agent(&self, authorities: RootCerts, secure: bool) -> Result<Agent, Error> {
+        let proxy = match &self.options.proxy {
+            None => None,
+            Some(url) => Some(ureq::Proxy::new(url).map_err(|_| Error::Proxy(url.clone()))?),
+        };
+        let tls = TlsConfig::builder()
+            .root_certs(authorities)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .https_only(secure)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .tls_config(tls)
+            .user_agent(super::CLIENT)
+            .timeout_connect(Some(self.patience.connect))
+            .timeout_send_request(Some(self.patience.answer))
+            .timeout_send_body(Some(self.patience.answer))
+            .timeout_recv_response(Some(self.patience.answer))
+            .timeout_per_read(Some(self.patience.answer))
+            .max_response_header_size(HEADER_LIMIT)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER);
+        Ok(config.build().new_agent())
+    }
+
+    /// Reads the authorities; what is not a certificate in the file is passed over.
+    fn authorities(&self) -> Result<RootCerts, Error> {
+        let path = self
+            .options
+            .ca_file
+            .as_ref()
+            .unwrap_or(&self.options.ca_bundle);
+        let unusable = |why: String| Error::Authorities(path.clone(), why);
+        let file = std::fs::File::open(path).map_err(|error| unusable(error.to_string()))?;
+        let mut pem = Vec::new();
+        file.take(AUTHORITIES_LIMIT)
+            .read_to_end(&mut pem)
+            .map_err(|error| unusable(error.to_string()))?;
+        let certificates: Vec<_> = parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if certificates.is_empty() {
+            return Err(unusable("there is no certificate in it".to_owned()));
+        }
+        Ok(RootCerts::Specific(Arc::new(certificates)))
+    }
+}
+
+/// The body of an answer; an error of its is one of ours, see [`recover`].
+pub struct Body {
+    reader: ureq::BodyReader<'static>,
+    received: u64,
+    began: Instant,
+    patience: Patience,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer).map_err(|error| {
+            io::Error::other(match ureq::Error::from(error) {
+                ureq::Error::Timeout(_) => Error::Stalled,
+                ureq::Error::Protocol(why) => Error::Protocol(why.to_string()),
+                _ => Error::Cut,
+            })
+        })?;
+        self.received += read as u64;
+        if read > 0 && too_slow(&self.patience, self.began.elapsed(), self.received) {
+            return Err(io::Error::other(Error::Stalled));
+        }
+        Ok(read)
+    }
+}
+
+fn too_slow(patience: &Patience, elapsed: Duration, received: u64) -> bool {
+    elapsed > patience.grace && received / elapsed.as_secs().max(1) < patience.rate
+}
+
+/// What went wrong in a [`Body`].
+pub fn recover(error: io::Error) -> Error {
+    error
+        .downcast::<Error>()
+        .unwrap_or_else(|error| Error::Unreachable(String::new(), error.to_string()))
+}
+
+/// Where a `Location` leads; never from https to http.
+fn redirect(from: &str, location: &str) -> Result<String, Error> {
+    let (scheme, _) = from.split_once("//").unwrap_or((from, ""));
+    let to = if location.starts_with("http://") || location.starts_with("https://") {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}{location}")
+    } else if location.starts_with('/') {
+        format!("{}{location}", origin(from))
+    } else {
+        return Err(Error::Redirect(location.to_owned()));
+    };
+    if from.starts_with("https://") && !to.starts_with("https://") {
+        return Err(Error::Downgrade(to));
+    }
+    Ok(to)
+}
+
+/// `https://host:port` of an address.
+fn origin(url: &str) -> &str {
+    let host = url.find("//").map_or(0, |at| at + 2);
+    let end = url
+        .get(host..)
+        .and_then(|rest| rest.find('/'))
+        .map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// Which of our errors ureq's is.
+fn explain(error: ureq::Error, server: &str) -> Error {
+    let server = server.to_owned();
+    match error {
+        ureq::Error::HostNotFound => Error::UnknownHost(server),
+        ureq::Error::Timeout(ureq::Timeout::Connect) => {
+            Error::Unreachable(server, "it does not answer".to_owned())
+        }
+        ureq::Error::Timeout(_) => Error::Silent(server),
+        ureq::Error::Rustls(error) => insecure(&error, server, now()),
+        ureq::Error::Io(error) => unreachable(&error, server),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::Redirect(server),
+        ureq::Error::ConnectProxyFailed(why) => {
+            Error::Unreachable(server, format!("the proxy refuses ({why})"))
+        }
+        ureq::Error::LargeResponseHeader(..) => {
+            Error::Protocol("the headers of its answer are too long".to_owned())
+        }
+        other => Error::Protocol(other.to_string()),
+    }
+}
+
+/// A failed connection: TLS, DNS, or the network itself.
+fn unreachable(error: &io::Error, server: String) -> Error {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return insecure(error, server, now());
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Error::Unreachable(
+            server,
+            "the connection was closed without an answer".to_owned(),
+        ),
+        // The standard library has no kind for a failed look-up of a name.
+        _ if error.to_string().contains("lookup address") => Error::UnknownHost(server),
+        _ => Error::Unreachable(server, error.to_string()),
+    }
+}
+
+/// Why TLS failed, in words; with a clock that was never set no certificate is valid yet.
+fn insecure(error: &rustls::Error, server: String, now: u64) -> Error {
+    use rustls::CertificateError as Certificate;
+    let rustls::Error::InvalidCertificate(why) = error else {
+        return Error::Untrusted(server, error.to_string());
+    };
+    if now < EARLIEST_CLOCK {
+        return Error::Clock(now);
+    }
+    let why = match why {
+        Certificate::Expired | Certificate::ExpiredContext { .. } => "its certificate has expired",
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+            "its certificate is not valid yet; is the router's clock right?"
+        }
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        Certificate::UnknownIssuer => "its certificate is from nobody this router trusts",
+        other => return Error::Untrusted(server, format!("{other:?}")),
+    };
+    Error::Untrusted(server, why.to_owned())
+}
+
+/// Seconds since 1970; 0 for a clock before that.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_stay_secure() {
+        let to = |from, location| redirect(from, location).ok();
+        assert_eq!(to("https://a/x/y", "/z").unwrap(), "https://a/z");
+        assert_eq!(to("https://a:1", "//b/z").unwrap(), "https://b/z");
+        assert_eq!(to("http://a/x", "https://b/").unwrap(), "https://b/");
+        assert!(matches!(
+            redirect("https://a/", "http://a/"),
+            Err(Error::Downgrade(_))
+        ));
+        for odd in ["", "x/y", "ftp://a/", "javascript:1", "HTTP://a"] {
+            assert!(
+                matches!(redirect("http://a/", odd), Err(Error::Redirect(_))),
+                "{odd}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_told_from_a_bad_certificate() {
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let of = |now| insecure(&error, "https://a".to_owned(), now);
+        assert!(matches!(of(0), Error::Clock(0)));
+        assert!(matches!(of(EARLIEST_CLOCK), Error::Untrusted(_, _)));
+    }
+
+    #[test]
+    fn a_drip_is_no_download() {
+        let patience = Patience::default();
+        let slow = |seconds, bytes| too_slow(&patience, Duration::from_secs(seconds), bytes);
+        assert!(!slow(29, 1));
+        assert!(slow(31, 31 * 1023));
+        assert!(!slow(31, 31 * 1024));
+    }
+}

@@ -1,0 +1,174 @@
+//! Answers that are not what was asked for: which of our errors they are.
+
+use super::error::Error;
+use super::http::Answer;
+use super::json;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+/// So many of a 422's complaints are told.
+const MOST_COMPLAINTS: usize = 3;
+
+/// What an answer with an unexpected status means.
+pub(super) fn of(mut answer: Answer) -> Error {
+    let status = answer.status();
+    match status {
+        429 | 503 | 529 => return Error::Overloaded(answer.retry_after()),
+        // "Network Authentication Required": a login portal.
+        511 => return Error::WebPage,
+        _ => {}
+    }
+    if answer.is_web_page() && status < 500 {
+        return Error::WebPage;
+    }
+    match json::read::<Refusal>(&mut answer.body) {
+        Ok(refusal) => refusal.meaning(status),
+        Err(Error::WebPage) if status < 500 => Error::WebPage,
+        Err(error @ (Error::Stalled | Error::Cut)) => error,
+        // Plain text, or nothing at all: the status says more than what is wrong with the body.
+        Err(_) => Error::Status(status, String::new()),
+    }
+}
+
+/// The JSON of a refusal, as far as it is known.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    detail: Detail,
+    stderr: Option<String>,
+    stdout: Option<String>,
+    request_hash: Option<String>,
+    imagebuilder_status: Option<String>,
+}
+
+impl Refusal {
+    fn meaning(self, status: u16) -> Error {
+        let is_build = self.request_hash.is_some() || self.imagebuilder_status.is_some();
+        match (status, self.detail) {
+            (400, Detail::Text(words)) => Error::Unsupported(words),
+            (422, Detail::Text(words)) if words.contains("package") => Error::Packages(words),
+            (422, Detail::Text(words)) => Error::Unsupported(words),
+            (400 | 422, Detail::Complaints { words, packages }) => {
+                Error::Malformed { words, packages }
+            }
+            (500, Detail::Text(words)) if is_build => {
+                let parts = [self.stdout, self.stderr];
+                let log = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
+                Error::Build { words, log }
+            }
+            (_, Detail::Text(words) | Detail::Complaints { words, .. }) => {
+                Error::Status(status, words)
+            }
+            (_, Detail::Missing) => Error::Status(status, String::new()),
+        }
+    }
+}
+
+/// A text, or FastAPI's list of `{loc: [text or number], msg: text}`.
+#[derive(Default)]
+enum Detail {
+    #[default]
+    Missing,
+    Text(String),
+    Complaints {
+        words: String,
+        packages: bool,
+    },
+}
+
+impl<'de> Deserialize<'de> for Detail {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Detail;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of complaints")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Detail, E> {
+                Ok(Detail::Text(text.to_owned()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Detail, E> {
+                Ok(Detail::Missing)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Detail, A::Error> {
+                let (mut words, mut packages) = (Vec::new(), false);
+                while words.len() < MOST_COMPLAINTS {
+                    let Some(complaint) = list.next_element::<Complaint>()? else {
+                        break;
+                    };
+                    packages |= complaint.is_about_packages();
+                    words.push(format!("{}: {}", complaint.place(), complaint.msg));
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Detail::Complaints {
+                    words: words.join("; "),
+                    packages,
+                })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Complaint {
+    loc: Vec<Part>,
+    msg: String,
+}
+
+impl Complaint {
+    /// `packages.0`; FastAPI's leading `body` says nothing.
+    fn place(&self) -> String {
+        let parts: Vec<&str> = self
+            .loc
+            .iter()
+            .map(|part| part.0.as_str())
+            .filter(|part| *part != "body")
+            .collect();
+        match parts.as_slice() {
+            [] => "the request".to_owned(),
+            parts => parts.join("."),
+        }
+    }
+
+    fn is_about_packages(&self) -> bool {
+        self.loc.iter().any(|part| part.0.starts_with("packages"))
+    }
+}
+
+/// A key or an index.
+struct Part(String);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Scalar;
+        impl Visitor<'_> for Scalar {
+            type Value = Part;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key or an index")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Part, E> {
+                Ok(Part(text.to_owned()))
+            }
+
+            fn visit_u64<E>(self, index: u64) -> Result<Part, E> {
+                Ok(Part(index.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Scalar)
+    }
+}
+
+/// `GET /api/v1/revision/…`
+#[derive(Deserialize)]
+pub(super) struct Revision {
+    pub(super) revision: String,
+}

@@ -1,0 +1,238 @@
+//! The request for an image, and the wait for it.
+
+use super::plan::BuildRequest;
+use super::{Progress, Watcher};
+use crate::api::{DeviceInfo, Phase, RequestBody};
+use crate::error::{Error, Kind};
+use crate::server::answers::{self, Finished, ImageFile};
+use crate::server::{self, clean, is_plain_name, BuildState, Client};
+use std::time::{Duration, Instant};
+
+/// How often the server is asked.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// While our build is next or under way.
+    pub near: Duration,
+    /// At most, far back in the queue.
+    pub far: Duration,
+    /// Not longer than this altogether: a build takes minutes, a long queue an hour.
+    pub patience: Duration,
+    /// So many questions in a row may fail because the server can't be reached.
+    pub failures: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            near: Duration::from_secs(5),
+            far: Duration::from_secs(30),
+            patience: Duration::from_secs(3 * 60 * 60),
+            failures: 5,
+        }
+    }
+}
+
+impl Pace {
+    /// The pause before the next question: longer with each build before ours.
+    fn pause(&self, queue_position: Option<u32>) -> Duration {
+        self.near
+            .saturating_mul(queue_position.unwrap_or(0).saturating_add(1))
+            .min(self.far)
+    }
+}
+
+/// A finished build and the image that is for this router.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The server's name for the request.
+    pub hash: String,
+    /// Folder of the image below `/store/`.
+    pub bin_dir: String,
+    /// The image.
+    pub image: ImageFile,
+    /// All that the server said.
+    pub finished: Finished,
+}
+
+/// Has the planned image built.
+pub fn build(
+    client: &Client,
+    request: &BuildRequest,
+    device: &DeviceInfo,
+    pace: &Pace,
+    watcher: &mut dyn Watcher,
+) -> Result<Built, Error> {
+    let body = request.body();
+    let finished = wait_for(client, body, pace, watcher)?;
+    choose(finished, body, device)
+}
+
+/// Sends the request and asks until there is an answer.
+pub fn wait_for(
+    client: &Client,
+    body: &RequestBody,
+    pace: &Pace,
+    watcher: &mut dyn Watcher,
+) -> Result<Finished, Error> {
+    watcher.progress(Progress {
+        phase: Some(Phase::Requesting),
+        ..Progress::default()
+    });
+    let mut state = client.request_build(body)?;
+    let mut hash = String::new();
+    let (began, mut failures, mut forgotten) = (Instant::now(), 0, false);
+    loop {
+        let waiting = match state {
+            BuildState::Done(mut finished) => {
+                if finished.request_hash.is_empty() {
+                    finished.request_hash = hash;
+                }
+                return Ok(*finished);
+            }
+            BuildState::Waiting(waiting) => waiting,
+        };
+        if hash.is_empty() || !waiting.request_hash.is_empty() {
+            hash.clone_from(&waiting.request_hash);
+        }
+        watcher.progress(shown(&waiting, &hash));
+        let pause = pace.pause(waiting.queue_position);
+        state = loop {
+            if began.elapsed() > pace.patience {
+                return Err(server::Error::NeverReady(pace.patience.as_secs() / 60).into());
+            }
+            std::thread::sleep(pause);
+            match client.build_state(&hash) {
+                Ok(state) => break state,
+                // The server was restarted: it gets the request once more.
+                Err(server::Error::Gone) if !forgotten => {
+                    forgotten = true;
+                    break client.request_build(body)?;
+                }
+                Err(error) if error.is_passing() && failures < pace.failures => failures += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        failures = 0;
+    }
+}
+
+/// What to tell of a waiting build; words that nobody has heard of are shown as they are.
+fn shown(waiting: &answers::Progress, hash: &str) -> Progress {
+    let queued = waiting.detail == "queued";
+    let step = waiting.imagebuilder_status.as_ref().filter(|_| !queued);
+    Progress {
+        phase: Some(if queued {
+            Phase::Queued
+        } else {
+            Phase::Building
+        }),
+        detail: Some(step.unwrap_or(&waiting.detail).clone()),
+        queue_position: waiting.queue_position.filter(|_| queued),
+        request_hash: Some(hash.to_owned()),
+        ..Progress::default()
+    }
+}
+
+fn choose(finished: Finished, body: &RequestBody, device: &DeviceInfo) -> Result<Built, Error> {
+    let rootfs = body.filesystem.as_deref().unwrap_or(&device.rootfs_type);
+    let image = choose_image(&finished.images, rootfs, &device.target, &device.boot)?.clone();
+    check_plain("file name", &image.name, is_plain_name(&image.name))?;
+    let is_hash = image.sha256.len() == 64 && image.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    check_plain("sha256", &image.sha256, is_hash)?;
+    let plain_folder = finished.bin_dir.split('/').all(is_plain_name);
+    check_plain("bin_dir", &finished.bin_dir, plain_folder)?;
+    Ok(Built {
+        hash: finished.request_hash.clone(),
+        bin_dir: finished.bin_dir.clone(),
+        image,
+        finished,
+    })
+}
+
+fn check_plain(what: &'static str, text: &str, plain: bool) -> Result<(), Error> {
+    match plain {
+        true => Ok(()),
+        false => Err(server::Error::Unfit(what, text.to_owned()).into()),
+    }
+}
+
+/// Types that are written to a device by other means than sysupgrade.
+const NOT_FOR_SYSUPGRADE: [&str; 4] = ["factory", "kernel", "rootfs", "initramfs"];
+
+/// The image for this router: of its rootfs type, and
+///
+/// - where boards start by EFI or BIOS (x86, armsr, loongarch): `combined-efi` or `combined`;
+/// - else `sysupgrade`, else the one type there is that is not for other means (`nand-sysupgrade`,
+///   `sdcard`, `trx`, …).
+pub fn choose_image<'a>(
+    images: &'a [ImageFile],
+    rootfs: &str,
+    target: &str,
+    boot: &str,
+) -> Result<&'a ImageFile, Error> {
+    let fits = |image: &&ImageFile| match image.filesystem.as_deref() {
+        None => true,
+        Some(filesystem) => rootfs.is_empty() || filesystem == rootfs,
+    };
+    let of_kind = |kind: &str| {
+        images
+            .iter()
+            .filter(fits)
+            .filter(|image| image.kind == kind)
+            .collect::<Vec<_>>()
+    };
+    let wanted = match target.split('/').next() {
+        Some("x86" | "armsr" | "loongarch64") if boot == "efi" => "combined-efi",
+        Some("x86" | "armsr" | "loongarch64") => "combined",
+        _ => "sysupgrade",
+    };
+    let mut candidates = of_kind(wanted);
+    if candidates.is_empty() && wanted == "sysupgrade" {
+        let other = |image: &&ImageFile| {
+            !NOT_FOR_SYSUPGRADE
+                .iter()
+                .any(|kind| image.kind.contains(kind))
+        };
+        candidates = images.iter().filter(fits).filter(other).collect();
+    }
+    match candidates.as_slice() {
+        [image] => Ok(image),
+        [] => Err(none_fits(images, rootfs, wanted)),
+        several => Err(too_many(several)),
+    }
+}
+
+fn none_fits(images: &[ImageFile], rootfs: &str, wanted: &str) -> Error {
+    Error::new(
+        Kind::Unsupported,
+        format!(
+            "The upgrade server built no {} image with {} for this router; it built {}.",
+            clean(wanted),
+            if rootfs.is_empty() {
+                "any root file system"
+            } else {
+                rootfs
+            },
+            clean(&kinds(images.iter()))
+        ),
+    )
+}
+
+fn too_many(images: &[&ImageFile]) -> Error {
+    Error::new(
+        Kind::Unsupported,
+        format!(
+            "The upgrade server built several images that may be for this router ({}), and none \
+             is chosen by guessing. Choose one and use asu install with it.",
+            clean(&kinds(images.iter().copied()))
+        ),
+    )
+}
+
+fn kinds<'a>(images: impl Iterator<Item = &'a ImageFile>) -> String {
+    let names: Vec<&str> = images.map(|image| image.name.as_str()).collect();
+    match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => names.join(", "),
+    }
+}
