@@ -79,6 +79,11 @@ impl<'a> Attrs<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Attrs { rest: bytes }
     }
+
+    /// What was not read yet.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for Attrs<'a> {

@@ -165,6 +165,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What was not read yet, as blobmsg.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.attrs.as_bytes()
+    }
+
     /// The first field of this name.
     ///
     /// # Errors
