@@ -141,12 +141,8 @@ impl Bus {
         timeout: Duration,
     ) -> Result<Vec<u8>, Error> {
         let deadline = Instant::now().checked_add(timeout);
-        let objects = self.lookup_until(path, deadline)?;
-        let object = objects
-            .into_iter()
-            .find(|object| object.path == path)
-            .ok_or(Error::Status(Status::NotFound))?;
-        self.invoke(object.id, method, arguments, deadline)
+        let object = self.object_id(path, deadline)?;
+        self.invoke(object, method, arguments, deadline)
     }
 
     /// Sends an event to all who listen for its name. Names that begin with `ubus.` are ubusd's own.
@@ -198,6 +194,18 @@ impl Bus {
             merged.extend_from_slice(attributes.data.unwrap_or_default());
         }
         Ok(merged)
+    }
+
+    pub(super) fn object_id(
+        &mut self,
+        path: &str,
+        deadline: Option<Instant>,
+    ) -> Result<u32, Error> {
+        let objects = self.lookup_until(path, deadline)?;
+        let found = objects.iter().find(|object| object.path == path);
+        found
+            .map(|object| object.id)
+            .ok_or(Error::Status(Status::NotFound))
     }
 
     fn lookup_until(

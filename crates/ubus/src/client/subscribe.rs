@@ -7,7 +7,6 @@ use super::bus::{Bus, EVENT_OBJECT, PATIENCE};
 use super::error::Error;
 use super::publish::Role;
 use crate::message::{attr, Kind};
-use crate::status::Status;
 use crate::write::Writer;
 
 /// A subscription to an object's notifications.
@@ -23,24 +22,24 @@ impl Bus {
     /// when the object goes, [`Incoming::Unsubscribed`](super::Incoming::Unsubscribed) comes instead.
     ///
     /// # Errors
-    /// [`Error::Status`] with [`Status::NotFound`] without such an object.
+    /// [`Error::Status`] with [`Status::NotFound`](crate::Status::NotFound) without such an object.
     pub fn subscribe(&mut self, path: &str) -> Result<Subscription, Error> {
-        let object = self
-            .lookup(path)?
-            .into_iter()
-            .find(|object| object.path == path)
-            .ok_or(Error::Status(Status::NotFound))?;
         let subscriber = self.add(Role::Subscriber, None)?;
-        let deadline = Instant::now().checked_add(PATIENCE);
-        let subscribed = self.exchange(Kind::Subscribe, 0, deadline, |writer| {
-            writer.u32_attr(attr::OBJECT, subscriber);
-            writer.u32_attr(attr::TARGET, object.id);
-        });
-        if let Err(error) = subscribed {
+        if let Err(error) = self.subscribe_with(subscriber, path) {
             self.remove(subscriber)?;
             return Err(error);
         }
         Ok(Subscription(subscriber))
+    }
+
+    fn subscribe_with(&mut self, subscriber: u32, path: &str) -> Result<(), Error> {
+        let deadline = Instant::now().checked_add(PATIENCE);
+        let target = self.object_id(path, deadline)?;
+        self.exchange(Kind::Subscribe, 0, deadline, |writer| {
+            writer.u32_attr(attr::OBJECT, subscriber);
+            writer.u32_attr(attr::TARGET, target);
+        })?;
+        Ok(())
     }
 
     /// Ends a subscription.
