@@ -15,6 +15,7 @@ mod error;
 mod image;
 mod keyring;
 pub mod metadata;
+mod plain;
 mod sha256;
 pub mod signature;
 pub mod trailer;

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, FIRST_COMPAT_VERSION};
+use crate::plain::plain;
 use crate::trailer::Fault;
 
 /// What stands before the JSON.
@@ -17,8 +18,11 @@ pub const HEADER: [u8; 8] = [0; 8];
 pub const MAX_DEVICES: usize = 256;
 /// The deepest nesting; real metadata has 2, and OpenWrt's own parser stops at 32.
 pub const MAX_DEPTH: usize = 16;
+/// How much of a text from the image a sentence shows.
+const MAX_SHOWN: usize = 300;
+const MAX_NAME: usize = 60;
 
-/// What the metadata says. Its texts come from the image: show them escaped.
+/// What the metadata says. Its texts come from the image as they are: show them escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
@@ -218,7 +222,8 @@ pub struct Compat {
     pub message: String,
 }
 
-/// What was found out about the metadata, with the details. Display gives the sentence for people.
+/// What was found out about the metadata, with the details. Display gives the sentence for people, in which texts from the
+/// image are cut short and free of control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// For this device.
@@ -282,7 +287,10 @@ impl fmt::Display for Finding {
             Finding::Format => {
                 f.write_str("What the image says of itself is in an unknown format.")
             }
-            Finding::Json(why) => write!(f, "What the image says of itself can't be read: {why}."),
+            Finding::Json(why) => {
+                let why = plain(why, MAX_SHOWN);
+                write!(f, "What the image says of itself can't be read: {why}.")
+            }
             Finding::NoDevices => f.write_str("The image lacks the list of devices it is for."),
         }
     }
@@ -290,14 +298,11 @@ impl fmt::Display for Finding {
 
 impl fmt::Display for Compat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "compat_version {} here, {} there",
-            self.device, self.image
-        )?;
+        let image = plain(&self.image, MAX_NAME);
+        write!(f, "compat_version {} here, {image} there", self.device)?;
         match self.message.as_str() {
             "" => Ok(()),
-            message => write!(f, ": {message}"),
+            message => write!(f, ": {}", plain(message, MAX_SHOWN)),
         }
     }
 }
@@ -308,7 +313,7 @@ fn named(boards: &[String]) -> String {
     let shown = boards
         .iter()
         .take(SHOWN)
-        .map(String::as_str)
+        .map(|board| plain(board, MAX_NAME))
         .collect::<Vec<_>>()
         .join(", ");
     match boards.len().saturating_sub(SHOWN) {

@@ -12,12 +12,15 @@ use ed25519_dalek::StreamVerifier;
 use ed25519_dalek::VerifyingKey;
 use serde::{Serialize, Serializer};
 
+use crate::plain::plain;
 use crate::sha256::{read_hex, write_hex, NotHex};
 
 /// The longest key or signature text that is read; a real one has some 150 bytes.
 pub const MAX_TEXT: usize = 1024;
 
 const ALGORITHM: [u8; 2] = *b"Ed";
+/// How much of a comment is kept.
+const MAX_COMMENT: usize = 120;
 const COMMENT: &str = "untrusted comment: ";
 /// Length of algorithm and key number.
 const HEAD: usize = 10;
@@ -112,7 +115,7 @@ impl PublicKey {
         self.number
     }
 
-    /// What the key's maker wrote above it, without control characters. Nobody vouches for it.
+    /// What the key's maker wrote above it, cut short and without control characters. Nobody vouches for it.
     pub fn comment(&self) -> &str {
         &self.comment
     }
@@ -214,8 +217,5 @@ fn decode<const N: usize>(text: &[u8]) -> Result<(String, KeyNumber, [u8; N]), M
 fn readable(comment: &[u8]) -> String {
     let comment = String::from_utf8_lossy(comment);
     let comment = comment.strip_prefix(COMMENT).unwrap_or(&comment);
-    comment
-        .chars()
-        .filter(|character| !character.is_control())
-        .collect()
+    plain(comment, MAX_COMMENT)
 }

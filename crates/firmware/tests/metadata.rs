@@ -109,6 +109,30 @@ fn a_long_list_of_devices_is_shown_in_part() {
 }
 
 #[test]
+fn texts_from_the_image_can_neither_steer_a_terminal_nor_fill_it() {
+    let long = "long".repeat(2000);
+    let texts = [
+        format!(r#"{{"supported_devices": ["\u001b[2J\u202e", "{long}"]}}"#),
+        format!(
+            r#"{{"compat_version": "\u001b{long}", "compat_message": "\n{long}", "new_supported_devices": ["a,b"]}}"#
+        ),
+        format!(r#"{{"supported_devices": "\u001b{long}"}}"#),
+    ];
+    for json in texts {
+        let finding = match parse(&json) {
+            Ok(metadata) => metadata.judge(&Device::new("a,b", None)),
+            Err(finding) => finding,
+        };
+        let sentence = finding.to_string();
+        assert!(sentence.len() < 600, "{sentence}");
+        assert!(
+            !sentence.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{sentence:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_metadata_is_corrupt() {
     let good = r#"{"supported_devices": ["a,b"]}"#;
     let many = |count| {
