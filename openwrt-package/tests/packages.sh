@@ -48,6 +48,7 @@ done
 check "agent: provides" is "$(field "$agent" Provides)" attended-sysupgrade
 check "plugin: provides" is "$(field "$plugin" Provides)" attended-sysupgrade
 check "agent: excludes the plugin" is "$(field "$agent" Conflicts)" rpcd-mod-attended-sysupgrade
+check "plugin: excludes the agent" is "$(field "$plugin" Conflicts)" attended-sysupgrade-agent
 check "agent: the system's CAs" contains " $(field "$agent" Depends)," " ca-bundle,"
 check "agent: a user for the job" is "$(field "$agent" Require-User)" asu:asu
 check "plugin: needs rpcd" contains " $(field "$plugin" Depends)," " rpcd,"
