@@ -303,3 +303,50 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_promises_much_costs_nothing() {
+        let mut decoder = Decoder::default();
+        decoder.push(&[0, 5, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0]);
+        assert_eq!(decoder.message(), Ok(None));
+        assert!(decoder.bytes.capacity() < 64);
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_large_buffer() {
+        let header = Header {
+            kind: Kind::Data,
+            sequence: 1,
+            peer: 2,
+        };
+        let large = Message::new(header, |writer| {
+            writer.attr(attr::DATA, &std::vec![0; MAX_BLOB - 8]);
+        })
+        .unwrap();
+        let mut bytes = Vec::new();
+        large.encode(&mut bytes);
+        let mut decoder = Decoder::default();
+        for chunk in bytes.chunks(1000) {
+            assert!(!decoder.is_ready());
+            decoder.push(chunk);
+        }
+        assert_eq!(decoder.message(), Ok(Some(large)));
+        assert!(decoder.bytes.capacity() <= 4096);
+
+        let too_large = Message::new(header, |writer| {
+            writer.attr(attr::DATA, &std::vec![0; MAX_BLOB - 7]);
+        });
+        assert_eq!(too_large, Err(Full));
+    }
+
+    #[test]
+    fn kinds_know_their_numbers() {
+        for id in 0..=255 {
+            assert_eq!(Kind::from_id(id).id(), id);
+        }
+    }
+}

@@ -137,10 +137,10 @@ fn answers_read_as_ubus_printed_them() {
                 continue;
             };
             let connection = index as u64 + 1;
-            let answers = recording.frames.iter().filter(|frame| {
+            let mut answers = recording.frames.iter().filter(|frame| {
                 frame.connection == connection && !frame.from_client && frame.kind == 2
             });
-            let last = message(answers.last().unwrap());
+            let last = message(answers.next_back().unwrap());
             let data = last.attributes().unwrap().data.unwrap();
             let value: any::Any = from_blobmsg(data).unwrap();
             assert_eq!(value, any::any(printed), "{}", recording.name);
@@ -153,11 +153,11 @@ fn answers_read_as_ubus_printed_them() {
 #[test]
 fn types_are_as_the_design_says() {
     let recording = recording::named("serve-types");
-    let frames = recording
+    let mut frames = recording
         .frames
         .iter()
         .filter(|frame| frame.kind == u64::from(Kind::Data.id()));
-    let answer = message(frames.last().unwrap());
+    let answer = message(frames.next_back().unwrap());
     let fields = Fields::new(answer.attributes().unwrap().data.unwrap());
     let kinds: Vec<_> = fields.map(|field| field.unwrap().value.kind()).collect();
     assert_eq!(

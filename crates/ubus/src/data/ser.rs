@@ -331,7 +331,7 @@ fn key_name<T: Serialize + ?Sized>(key: &T) -> Result<String, DataError> {
     key.serialize(Slot {
         writer: &mut writer,
         name: Some(""),
-        depth: 0,
+        depth: 1,
     })?;
     writer.finish()?;
     match Fields::new(&bytes)

@@ -1,4 +1,5 @@
 //! A value of any shape that keeps the order of its fields, unlike serde_json's.
+#![allow(dead_code)]
 
 use std::fmt;
 
