@@ -28,7 +28,8 @@ compile_agent() {
 	local target=$1
 	cross_cargo "$target" agent "" -p asu --bin asu \
 		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size || return 1
-	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu"
+	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu" &&
+		trim_elf "$DIST/$target/asu"
 }
 
 # The plugin for rpcd, a shared library on the router's own musl. Leaves it in
@@ -38,5 +39,5 @@ compile_plugin() {
 	cross_cargo "$target" plugin "-C target-feature=-crt-static" -p rpcd-plugin --lib \
 		-Z build-std=core,alloc || return 1
 	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" \
-		"$DIST/$target/attendedsysupgrade.so"
+		"$DIST/$target/attendedsysupgrade.so" && trim_elf "$DIST/$target/attendedsysupgrade.so"
 }
