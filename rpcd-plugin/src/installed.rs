@@ -1,0 +1,103 @@
+//! `packagelist`: what is installed.
+
+use core::ffi::{c_int, CStr};
+
+use packages::{Database, Error, Files, Source};
+use ubus::Status;
+
+use crate::arguments::PackageList;
+use crate::bindings::{ubus_context, ubus_request_data};
+use crate::reply::{Refusal, Reply};
+
+/// Answers with the list, or with what is wrong with the database and a status that says so too.
+pub fn answer(
+    arguments: &PackageList,
+    ctx: *mut ubus_context,
+    req: *mut ubus_request_data,
+) -> Status {
+    match list(arguments.all) {
+        Ok(reply) => reply.send(ctx, req),
+        Err(error) => {
+            let (kind, status) = match error {
+                Error::NoDatabase | Error::NoWorld => ("packages", Status::NotFound),
+                Error::Unreadable(..) => ("storage", Status::SystemError),
+                Error::OutOfMemory => ("memory", Status::NoMemory),
+                _ => ("packages", Status::ParseError),
+            };
+            let detail = error.database().map_or("", Database::path);
+            let refusal = Refusal {
+                kind,
+                message: error.sentence(),
+                detail: detail.as_bytes(),
+            };
+            if let Some(reply) = Reply::error(refusal, |_| {}) {
+                reply.send(ctx, req);
+            }
+            status
+        }
+    }
+}
+
+fn list(all: bool) -> Result<Reply, Error> {
+    let installed = packages::read(Files {
+        apk: File::open(c"/lib/apk/db/installed", Database::Apk)?,
+        world: File::open(c"/etc/apk/world", Database::World)?,
+        opkg: File::open(c"/usr/lib/opkg/status", Database::Opkg)?,
+    })?;
+    let list = installed.packagelist(all)?;
+    let reply = Reply::write(|writer| {
+        writer.table("packages", |packages| {
+            for (name, version) in list {
+                packages.string(name, version);
+            }
+        });
+    });
+    reply.ok_or(Error::TooLarge(installed.database()))
+}
+
+/// An open file.
+struct File(c_int);
+
+impl File {
+    /// Opens a file to read it; None where there is none. It never waits: what should be a file
+    /// may be a pipe by somebody's mistake.
+    fn open(path: &CStr, database: Database) -> Result<Option<File>, Error> {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        // SAFETY: the path ends with NUL, and no file is created.
+        let fd = unsafe { libc::open(path.as_ptr(), flags) };
+        match fd {
+            0.. => Ok(Some(File(fd))),
+            _ => match errno() {
+                libc::ENOENT | libc::ENOTDIR => Ok(None),
+                errno => Err(Error::Unreadable(database, errno)),
+            },
+        }
+    }
+}
+
+impl Source for File {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
+        loop {
+            // SAFETY: the descriptor is ours, the buffer is as long as it says.
+            let len = unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) };
+            match usize::try_from(len) {
+                Ok(len) => return Ok(len),
+                Err(_) if errno() == libc::EINTR => {}
+                Err(_) => return Err(errno()),
+            }
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+/// Why the last call into libc failed.
+fn errno() -> c_int {
+    // SAFETY: libc gives a pointer that is valid in this thread.
+    unsafe { *libc::__errno_location() }
+}
