@@ -70,6 +70,16 @@ fn each_link_has_to_be_signed_by_the_one_before() {
 }
 
 #[test]
+fn a_signature_has_to_name_the_key_that_made_it() {
+    let [ca, build, worker] = [CA, BUILD, WORKER].map(Secret::new);
+    let (image, other) = (unsigned(), build.renumbered(9));
+    let chain = [ca.vouch(&build), other.vouch(&worker), worker.bare(&image)].concat();
+    assert_eq!(finding_of_chain(&chain), Finding::Link(worker.number()));
+    let chain = [ca.vouch(&build), other.bare(&image)].concat();
+    assert_eq!(finding_of_chain(&chain), Finding::Mismatch(other.number()));
+}
+
+#[test]
 fn the_image_has_to_be_signed_by_the_last_of_the_chain() {
     let [ca, build, worker] = [CA, BUILD, WORKER].map(Secret::new);
     let image = unsigned();

@@ -32,6 +32,14 @@ impl Secret {
         }
     }
 
+    /// The same key under another number.
+    pub fn renumbered(&self, id: u8) -> Self {
+        Secret {
+            id,
+            key: self.key.clone(),
+        }
+    }
+
     pub fn number(&self) -> KeyNumber {
         self.public_key().number()
     }
