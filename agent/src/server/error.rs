@@ -217,16 +217,12 @@ impl From<Error> for error::Error {
 
 /// Foreign words fit for one line of text: no control or direction characters, bounded.
 pub fn clean(text: &str) -> String {
-    let mut line: String = text
-        .trim()
-        .chars()
-        .take(WORDS_LIMIT)
-        .map(harmless)
-        .collect();
-    if text.trim().chars().nth(WORDS_LIMIT).is_some() {
+    let mut rest = text.trim_start().chars();
+    let mut line: String = rest.by_ref().take(WORDS_LIMIT).map(harmless).collect();
+    if rest.next().is_some() {
         line.push('…');
     }
-    line
+    line.trim().to_owned()
 }
 
 /// The same, with its full stop.
@@ -284,7 +280,10 @@ mod tests {
 
     #[test]
     fn foreign_words_are_cleaned_and_bounded() {
-        assert_eq!(clean(" a\u{1b}[31mb\nc\u{202e}d "), "a [31mb c\u{fffd}d");
+        assert_eq!(
+            clean(" \u{7}a\u{1b}[31mb\nc\u{202e}d \n"),
+            "a [31mb c\u{fffd}d"
+        );
         assert_eq!(clean(&"ä".repeat(1000)).chars().count(), WORDS_LIMIT + 1);
         assert_eq!(sentence("Try again"), "Try again.");
         assert_eq!(clean_log("a\tb\n\u{7}c"), "a\tb\n c");

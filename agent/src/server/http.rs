@@ -14,11 +14,12 @@ use ureq::Agent;
 /// From http to https, to the canonical name, to a mirror: nobody needs more.
 const MOST_REDIRECTS: usize = 3;
 
-/// No honest server sends more; ureq refuses what goes beyond.
-const HEADER_LIMIT: usize = 64 * 1024;
+/// Twice what common servers let through themselves; ureq refuses what goes beyond.
+const HEADER_LIMIT: usize = 16 * 1024;
 
-/// ureq's own buffers of 128 KiB each are much for a router with 64 MiB.
-const BUFFER: usize = 16 * 1024;
+/// Of each connection, in and out; ureq's own 128 KiB are much for a router with 64 MiB. Larger
+/// than the headers may be, for only then does ureq notice that they are too large.
+const BUFFER: usize = 2 * HEADER_LIMIT;
 
 /// Mozilla's bundle has 220 KiB.
 const AUTHORITIES_LIMIT: u64 = 4 * 1024 * 1024;

@@ -64,7 +64,7 @@ pub fn build(
 ) -> Result<Built, Error> {
     let body = request.body();
     let finished = wait_for(client, body, pace, watcher)?;
-    choose(finished, body, device)
+    Built::of(finished, body, device)
 }
 
 /// Sends the request and asks until there is an answer.
@@ -133,20 +133,24 @@ fn shown(waiting: &answers::Progress, hash: &str) -> Progress {
     }
 }
 
-fn choose(finished: Finished, body: &RequestBody, device: &DeviceInfo) -> Result<Built, Error> {
-    let rootfs = body.filesystem.as_deref().unwrap_or(&device.rootfs_type);
-    let image = choose_image(&finished.images, rootfs, &device.target, &device.boot)?.clone();
-    check_plain("file name", &image.name, is_plain_name(&image.name))?;
-    let is_hash = image.sha256.len() == 64 && image.sha256.bytes().all(|b| b.is_ascii_hexdigit());
-    check_plain("sha256", &image.sha256, is_hash)?;
-    let plain_folder = finished.bin_dir.split('/').all(is_plain_name);
-    check_plain("bin_dir", &finished.bin_dir, plain_folder)?;
-    Ok(Built {
-        hash: finished.request_hash.clone(),
-        bin_dir: finished.bin_dir.clone(),
-        image,
-        finished,
-    })
+impl Built {
+    /// Finds the router's image in a finished build, and refuses names that are none.
+    pub fn of(finished: Finished, body: &RequestBody, device: &DeviceInfo) -> Result<Built, Error> {
+        let rootfs = body.filesystem.as_deref().unwrap_or(&device.rootfs_type);
+        let image = choose_image(&finished.images, rootfs, &device.target, &device.boot)?.clone();
+        check_plain("file name", &image.name, is_plain_name(&image.name))?;
+        let is_hash =
+            image.sha256.len() == 64 && image.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+        check_plain("sha256", &image.sha256, is_hash)?;
+        let plain_folder = finished.bin_dir.split('/').all(is_plain_name);
+        check_plain("bin_dir", &finished.bin_dir, plain_folder)?;
+        Ok(Built {
+            hash: finished.request_hash.clone(),
+            bin_dir: finished.bin_dir.clone(),
+            image,
+            finished,
+        })
+    }
 }
 
 fn check_plain(what: &'static str, text: &str, plain: bool) -> Result<(), Error> {
