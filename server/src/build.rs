@@ -1,0 +1,343 @@
+//! One build, step by step.
+
+use crate::imagebuilder::{self, Info};
+use crate::job::{Job, State, Step};
+use crate::make::{self, Output, Stopped};
+use crate::queue::Queue;
+use crate::request::packages_hash;
+use crate::{changes, complaints, time, Config};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+use std::{fs, io};
+use tokio::time::Instant;
+
+/// How much of what a build printed is kept for the answer, in bytes.
+const KEPT: usize = 256 << 10;
+/// Longest `profiles.json` of a build.
+const LONGEST_PROFILES: u64 = 4 << 20;
+
+/// Everything a worker needs.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The builds.
+    pub queue: Arc<Queue>,
+    /// An ImageBuilder's folder is good for one build at a time.
+    folders: Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Why a build came to nothing: the sentence, and what follows from it in the answer.
+struct Failure(String);
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self(stopped.to_string())
+    }
+}
+
+fn fail<T>(words: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure(words.into()))
+}
+
+impl Workshop {
+    /// A workshop for the builds of `queue`.
+    pub fn new(config: Arc<Config>, queue: Arc<Queue>) -> Self {
+        Self {
+            config,
+            queue,
+            folders: Arc::default(),
+        }
+    }
+
+    /// Builds one after the other, for ever.
+    pub async fn work(self) {
+        loop {
+            let mut job = self.queue.next().await;
+            let outcome = self.build(&mut job).await;
+            let (state, status) = match outcome {
+                Ok(()) => (State::Finished, "done"),
+                Err(Failure(words)) => {
+                    job.set("detail", format!("Error: {words}"));
+                    (State::Failed, "failed")
+                }
+            };
+            if state == State::Failed && !job.fields.contains_key("stderr") {
+                job.set("stderr", "");
+            }
+            job.set("imagebuilder_status", status);
+            job.end(state);
+            self.queue.publish(&job);
+        }
+    }
+
+    fn begin(&self, job: &mut Job, step: Step) {
+        job.step(step);
+        self.queue.publish(job);
+    }
+
+    async fn build(&self, job: &mut Job) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.config.job_timeout;
+        self.begin(job, Step::Init);
+        changes::apply(&mut job.request);
+        self.begin(job, Step::ContainerSetup);
+        let (version, target) = (&job.request.version, &job.request.target);
+        let Some(folder) = imagebuilder::folder(&self.config, version, target) else {
+            return fail(format!(
+                "There is no ImageBuilder for {version} {target} on this server"
+            ));
+        };
+        let lock = {
+            let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+            folders.entry(folder.clone()).or_default().clone()
+        };
+        let _alone = lock.lock().await;
+        let info = self.info(job, &folder, deadline).await?;
+        let packages =
+            imagebuilder::build_packages(&job.request.packages, &info, job.request.diff_packages);
+        let manifest = self.manifest(job, &folder, &packages, deadline).await?;
+        let place = Place::new(&self.config.store, &job.hash)
+            .map_err(|error| Failure(error.to_string()))?;
+        self.image(job, &folder, &packages, &manifest, &place, deadline)
+            .await?;
+        let result = result(job, &place, &packages, manifest)?;
+        place
+            .keep()
+            .map_err(|error| Failure(format!("The images could not be stored: {error}")))?;
+        job.fields.extend(result);
+        Ok(())
+    }
+
+    /// `make info`: the ImageBuilder has to be of the revision that was asked for.
+    async fn info(&self, job: &mut Job, folder: &Path, deadline: Instant) -> Result<Info, Failure> {
+        let output = make::run(folder, &["info".to_owned()], deadline).await?;
+        note(job, &output);
+        self.begin(job, Step::ValidateRevision);
+        let profile = &job.request.profile;
+        let Some(info) =
+            imagebuilder::parse_info(&output.stdout, profile).filter(|_| output.success)
+        else {
+            return fail(format!(
+                "The ImageBuilder does not know the profile {profile}"
+            ));
+        };
+        let wanted = &job.request.version_code;
+        if !wanted.is_empty() && *wanted != info.revision {
+            return fail(format!(
+                "Received incorrect version {} (requested {wanted})",
+                info.revision
+            ));
+        }
+        Ok(info)
+    }
+
+    /// `make manifest`: every package has to be there, in the version that was asked for.
+    async fn manifest(
+        &self,
+        job: &mut Job,
+        folder: &Path,
+        packages: &[String],
+        deadline: Instant,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        self.begin(job, Step::ValidateManifest);
+        let mut arguments = vec!["manifest".to_owned()];
+        arguments.extend(common_arguments(job, packages));
+        arguments.push("STRIP_ABI=1".to_owned());
+        let output = make::run(folder, &arguments, deadline).await?;
+        note(job, &output);
+        if !output.success {
+            return fail(complaints::sentence(&output.stderr));
+        }
+        let manifest = imagebuilder::parse_manifest(&output.stdout);
+        for (package, version) in &job.request.packages_versions {
+            match manifest.get(package) {
+                None => {
+                    return fail(format!(
+                        "Impossible package selection: {package} not in manifest"
+                    ))
+                }
+                Some(found) if found != version => {
+                    let words =
+                        format!("{package} version not as requested: {version} vs. {found}");
+                    return fail(format!("Impossible package selection: {words}"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// `make image`
+    async fn image(
+        &self,
+        job: &mut Job,
+        folder: &Path,
+        packages: &[String],
+        manifest: &BTreeMap<String, String>,
+        place: &Place,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let hash = packages_hash(manifest.keys());
+        let mut arguments = vec!["image".to_owned()];
+        arguments.extend(common_arguments(job, packages));
+        arguments.push(format!(
+            "EXTRA_IMAGE_NAME={}",
+            hash.get(..12).unwrap_or(&hash)
+        ));
+        arguments.push(format!("BIN_DIR={}", place.bin.display()));
+        if let Some(script) = &job.request.defaults {
+            place
+                .write_defaults(script)
+                .map_err(|error| Failure(format!("The script could not be stored: {error}")))?;
+            arguments.push(format!("FILES={}", place.files.display()));
+        }
+        arguments.extend(
+            job.request
+                .rootfs_size_mb
+                .map(|size| format!("ROOTFS_PARTSIZE={size}")),
+        );
+        arguments.extend(
+            job.request
+                .filesystem
+                .as_ref()
+                .map(|name| format!("ROOTFS_FILESYSTEM={name}")),
+        );
+        let store = format!("{}/", place.store.display());
+        let shown = std::iter::once("make".to_owned())
+            .chain(arguments.iter().map(|text| text.replace(&store, "")));
+        job.set("build_cmd", shown.collect::<Vec<_>>());
+        self.begin(job, Step::BuildingImage);
+        let output = make::run(folder, &arguments, deadline).await?;
+        note(job, &output);
+        if ["is too big", "out of space?"]
+            .iter()
+            .any(|words| output.stderr.contains(words))
+        {
+            return fail("Selected packages exceed device storage");
+        }
+        if !output.success {
+            return fail("Error while building firmware. See stdout/stderr");
+        }
+        Ok(())
+    }
+}
+
+fn common_arguments(job: &Job, packages: &[String]) -> [String; 2] {
+    [
+        format!("PROFILE={}", job.request.profile),
+        format!("PACKAGES={}", packages.join(" ")),
+    ]
+}
+
+/// Keeps the end of what make printed.
+fn note(job: &mut Job, output: &Output) {
+    job.set("stdout", tail(&output.stdout));
+    job.set("stderr", tail(&output.stderr));
+}
+
+fn tail(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(KEPT);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..).unwrap_or_default()
+}
+
+/// What `profiles.json` says of the images, as the answer has it.
+fn result(
+    job: &Job,
+    place: &Place,
+    packages: &[String],
+    manifest: BTreeMap<String, String>,
+) -> Result<Map<String, Value>, Failure> {
+    let path = place.bin.join("profiles.json");
+    let length = fs::metadata(&path).map_or(u64::MAX, |metadata| metadata.len());
+    let bytes = if length <= LONGEST_PROFILES {
+        fs::read(&path).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let Ok(Value::Object(mut content)) = serde_json::from_slice::<Value>(&bytes) else {
+        return fail("No JSON file found");
+    };
+    let profiles = content.remove("profiles").unwrap_or_default();
+    let Some(Value::Object(profile)) = profiles.get(&job.request.profile) else {
+        return fail("Profile not found in JSON file");
+    };
+    content.extend(profile.clone());
+    let epoch = content
+        .get("source_date_epoch")
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    let built = UNIX_EPOCH
+        .checked_add(Duration::from_secs(epoch))
+        .unwrap_or(UNIX_EPOCH);
+    let manifest: Map<String, Value> = manifest
+        .into_iter()
+        .map(|(name, version)| (name, version.into()))
+        .collect();
+    content.insert("manifest".to_owned(), manifest.into());
+    content.insert("id".to_owned(), job.request.profile.as_str().into());
+    content.insert("bin_dir".to_owned(), job.hash.as_str().into());
+    content.insert("build_cmd_packages".to_owned(), packages.into());
+    content.insert(
+        "build_at".to_owned(),
+        format!("{}Z", time::iso(built)).into(),
+    );
+    content.insert("detail".to_owned(), "done".into());
+    Ok(content)
+}
+
+/// Where a build puts its images: a folder that nobody sees, which gets the request's name when all is well and goes away
+/// when it isn't.
+struct Place {
+    store: PathBuf,
+    bin: PathBuf,
+    files: PathBuf,
+    kept: PathBuf,
+}
+
+impl Place {
+    fn new(store: &Path, hash: &str) -> io::Result<Self> {
+        let store = store.canonicalize()?;
+        let place = Self {
+            bin: store.join(format!(".{hash}.bin")),
+            files: store.join(format!(".{hash}.files")),
+            kept: store.join(hash),
+            store,
+        };
+        place.clear();
+        fs::create_dir(&place.bin)?;
+        Ok(place)
+    }
+
+    fn write_defaults(&self, script: &str) -> io::Result<()> {
+        let folder = self.files.join("etc/uci-defaults");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("99-asu-defaults"), script)
+    }
+
+    fn keep(&self) -> io::Result<()> {
+        if self.kept.exists() {
+            // Of an earlier run of the server, that knew it by the same name.
+            fs::remove_dir_all(&self.kept)?;
+        }
+        fs::rename(&self.bin, &self.kept)
+    }
+
+    fn clear(&self) {
+        for folder in [&self.bin, &self.files] {
+            // Usually there is none.
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

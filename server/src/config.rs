@@ -1,0 +1,152 @@
+//! What a server is told before it starts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+/// The configuration of a server. [`Config::new`] fills in what the public server has.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The download site, without a slash at the end.
+    pub upstream_url: String,
+    /// Where built images are kept; a folder for each request hash below it.
+    pub store: PathBuf,
+    /// Where ImageBuilders are: `VERSION/TARGET/SUBTARGET` below it.
+    pub imagebuilders: PathBuf,
+    /// ImageBuilders elsewhere: (version, target) → folder. They come before those below `imagebuilders`.
+    pub imagebuilder_folders: BTreeMap<(String, String), PathBuf>,
+    /// The branches that are offered; their versions come from the download site.
+    pub branches: Vec<Branch>,
+    /// How many builds run at once. Those in one ImageBuilder's folder wait for each other.
+    pub workers: usize,
+    /// How many requests may wait; one more than that is still taken, as the public server does.
+    pub max_pending: usize,
+    /// How long one build may take.
+    pub job_timeout: Duration,
+    /// Whether a first-boot script (`defaults`) is accepted.
+    pub allow_defaults: bool,
+    /// Longest such script in characters.
+    pub max_defaults_length: usize,
+    /// Largest `rootfs_size_mb`.
+    pub max_rootfs_size_mb: u64,
+    /// How long a file of the download site counts as fresh.
+    pub upstream_lifetime: Duration,
+    /// How long answers are kept.
+    pub lifetimes: Lifetimes,
+    /// How many finished builds are kept at most; the oldest goes first, its images with it.
+    pub max_finished: usize,
+    /// Whom to write to, shown in the overview.
+    pub contact: String,
+}
+
+/// How long a finished build is kept, its images included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// One whose package versions were given.
+    pub versioned: Duration,
+    /// One without.
+    pub unversioned: Duration,
+    /// One with a first-boot script.
+    pub defaults: Duration,
+    /// One that failed.
+    pub failure: Duration,
+}
+
+/// A branch of OpenWrt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// `24.10`, or `SNAPSHOT`.
+    pub name: String,
+    /// Its folder on the download site; `{version}` stands for the version.
+    pub path: String,
+    /// Whether it is offered.
+    pub enabled: bool,
+    /// The revision at which it left the main branch; none for SNAPSHOT.
+    pub branch_off_rev: Option<u32>,
+}
+
+impl Branch {
+    /// A release branch.
+    pub fn release(name: &str, branch_off_rev: u32) -> Self {
+        let path = "releases/{version}".to_owned();
+        Self {
+            name: name.to_owned(),
+            path,
+            enabled: true,
+            branch_off_rev: Some(branch_off_rev),
+        }
+    }
+
+    /// The main branch.
+    pub fn snapshot() -> Self {
+        Self {
+            name: "SNAPSHOT".to_owned(),
+            path: "snapshots".to_owned(),
+            enabled: true,
+            branch_off_rev: None,
+        }
+    }
+
+    /// The folder of one of its versions on the download site.
+    pub fn path_of(&self, version: &str) -> String {
+        self.path.replace("{version}", version)
+    }
+}
+
+impl Config {
+    /// A configuration with the public server's limits and branches, that listens on a free port of the loopback interface.
+    pub fn new(
+        upstream_url: &str,
+        store: impl Into<PathBuf>,
+        imagebuilders: impl Into<PathBuf>,
+    ) -> Self {
+        let releases = [
+            ("25.12", 32295),
+            ("24.10", 27990),
+            ("23.05", 23069),
+            ("22.03", 19160),
+            ("21.02", 15812),
+        ];
+        let releases = releases.map(|(name, revision)| Branch::release(name, revision));
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            upstream_url: upstream_url.trim_end_matches('/').to_owned(),
+            store: store.into(),
+            imagebuilders: imagebuilders.into(),
+            imagebuilder_folders: BTreeMap::new(),
+            branches: std::iter::once(Branch::snapshot())
+                .chain(releases)
+                .collect(),
+            workers: 1,
+            max_pending: 200,
+            job_timeout: Duration::from_secs(10 * MINUTE),
+            allow_defaults: false,
+            max_defaults_length: 20480,
+            max_rootfs_size_mb: 1024,
+            upstream_lifetime: Duration::from_secs(MINUTE),
+            lifetimes: Lifetimes {
+                versioned: Duration::from_secs(7 * 24 * HOUR),
+                unversioned: Duration::from_secs(24 * HOUR),
+                defaults: Duration::from_secs(30 * MINUTE),
+                failure: Duration::from_secs(HOUR),
+            },
+            max_finished: 1000,
+            contact: String::new(),
+        }
+    }
+
+    /// The branch that `version` (or a branch's own name) belongs to: `24.10` for 24.10.2, 24.10.0-rc1 and 24.10-SNAPSHOT.
+    pub fn branch_of(&self, version: &str) -> Option<&Branch> {
+        let stem = version
+            .strip_suffix("-SNAPSHOT")
+            .or_else(|| version.rsplit_once('.').map(|(stem, _)| stem));
+        let named = |name: &str| self.branches.iter().find(|branch| branch.name == name);
+        named(version).or_else(|| named(stem?))
+    }
+}

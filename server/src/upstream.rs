@@ -1,0 +1,123 @@
+//! Reads files of the download site, and keeps them for a while.
+
+use crate::Error;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longest file that is read. The longest `Packages` of a feed has some 15 MB.
+const LONGEST: u64 = 32 << 20;
+/// How much is kept of the files read, in bytes.
+const KEPT: usize = 64 << 20;
+/// How long the download site may take for one file.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A file, or the status there was instead.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// HTTP status.
+    pub status: u16,
+    /// Content where the status is 200, else empty.
+    pub body: Arc<Vec<u8>>,
+}
+
+impl Fetched {
+    /// The file as JSON; `None` where there is no file, or no JSON in it.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The file as text, with what is no UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// The download site.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    url: String,
+    lifetime: Duration,
+    agent: ureq::Agent,
+    kept: Arc<Mutex<HashMap<String, (Instant, Fetched)>>>,
+}
+
+impl Upstream {
+    /// The site at `url`, whose files count as fresh for `lifetime`.
+    pub fn new(url: &str, lifetime: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false);
+        let agent = config.build().into();
+        Self {
+            url: url.to_owned(),
+            lifetime,
+            agent,
+            kept: Arc::default(),
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file at `path`, which has no slash at its start.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where the site can't be reached or sends too much. A status other than 200 is no error.
+    pub async fn get(&self, path: &str) -> Result<Fetched, Error> {
+        if let Some(fetched) = self.fresh(path) {
+            return Ok(fetched);
+        }
+        let url = format!("{}/{path}", self.url);
+        let (agent, name) = (self.agent.clone(), url.clone());
+        let fetched = tokio::task::spawn_blocking(move || fetch(&agent, &url)).await;
+        let fetched = fetched
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|why| Error::Upstream(name, why))?;
+        self.keep(path, &fetched);
+        Ok(fetched)
+    }
+
+    fn fresh(&self, path: &str) -> Option<Fetched> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, fetched) = kept.get(path)?;
+        (since.elapsed() < self.lifetime).then(|| fetched.clone())
+    }
+
+    /// Keeps a file that is there. What isn't there yet may be soon, and its names are the client's invention.
+    fn keep(&self, path: &str, fetched: &Fetched) {
+        if fetched.status != 200 || self.lifetime.is_zero() {
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (since, _)| since.elapsed() < self.lifetime);
+        let bytes: usize = kept.values().map(|(_, fetched)| fetched.body.len()).sum();
+        if bytes + fetched.body.len() > KEPT {
+            kept.clear();
+        }
+        kept.insert(path.to_owned(), (Instant::now(), fetched.clone()));
+    }
+}
+
+fn fetch(agent: &ureq::Agent, url: &str) -> Result<Fetched, String> {
+    let response = agent.get(url).call().map_err(|error| error.to_string())?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Ok(Fetched {
+            status,
+            body: Arc::default(),
+        });
+    }
+    let body = response
+        .into_body()
+        .into_with_config()
+        .limit(LONGEST)
+        .read_to_vec();
+    Ok(Fetched {
+        status,
+        body: Arc::new(body.map_err(|error| error.to_string())?),
+    })
+}
