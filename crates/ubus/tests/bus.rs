@@ -375,6 +375,7 @@ fn a_late_answer_is_not_taken_for_the_next_one() {
         let helper = std::thread::spawn(move || {
             let asked = request(&mut server);
             server.answer(asked, &json!({"late": false})).unwrap();
+            server
         });
         let answer: Value = caller.call("test.object", "later", &(), SOON).unwrap();
         assert_eq!(answer, json!({"late": false}));
@@ -398,19 +399,17 @@ fn an_answer_that_is_too_large_ends_with_a_status() {
             Status::UnknownError
         );
 
-        // Just below the limit it goes through, and so does one after the other.
+        // Just below the limit it goes through.
         let caller = call(&bus.socket, "later", json!({}));
         let asked = request(&mut server);
         let text = "x".repeat((1 << 20) - 64);
-        for name in ["a", "b"] {
-            server.reply(&asked, &json!({name: text})).unwrap();
-            while server.has_unsent() {
-                assert!(server.receive(Duration::from_millis(1)).unwrap().is_none());
-            }
+        server.answer(asked, &json!({"text": text})).unwrap();
+        while server.has_unsent() {
+            let nothing = server.receive(Duration::from_millis(1));
+            assert!(nothing.unwrap().is_none());
         }
-        server.complete(asked, Status::Ok).unwrap();
         let answer = caller.join().unwrap().unwrap();
-        assert_eq!(answer["b"].as_str().unwrap().len(), text.len());
+        assert_eq!(answer["text"].as_str().unwrap().len(), text.len());
     });
 }
 
@@ -540,6 +539,7 @@ fn a_service_notifies_and_calls() {
             let asked = request(&mut other);
             give_time(&mut other);
             other.answer(asked, &json!({"yes": true})).unwrap();
+            other
         });
         let answer: Value = service.call("other", "ask", &(), SOON).unwrap();
         assert_eq!(answer, json!({"yes": true}));

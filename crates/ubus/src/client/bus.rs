@@ -35,6 +35,8 @@ static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// Nothing happens behind its back: messages are read in [`Bus::receive`], and in the calls that wait for an answer, which keep
 /// everything else that comes in the meantime for `receive`.
+///
+/// ubusd does not read any more from a connection that it sees closed: who answers or notifies and then ends should [`Bus::ping`] before.
 #[derive(Debug)]
 pub struct Bus {
     pub(super) socket: Socket,

@@ -1,5 +1,6 @@
 //! The buses that tests run over: the broker always, and OpenWrt's own ubusd where one is on the PATH.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -79,12 +80,15 @@ impl Drop for TestBus {
 
 /// Starts ubusd and waits until it listens.
 fn start(ubusd: &Path, socket: &Path) -> Child {
-    let child = Command::new(ubusd).arg("-s").arg(socket).spawn().unwrap();
-    for _ in 0..1000 {
-        if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-            return child;
-        }
+    let mut child = Command::new(ubusd).arg("-s").arg(socket).spawn().unwrap();
+    let listens = (0..1000).any(|_| {
         thread::sleep(Duration::from_millis(10));
+        UnixStream::connect(socket).is_ok()
+    });
+    if !listens {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!("ubusd does not listen");
     }
-    panic!("ubusd does not listen");
+    child
 }
