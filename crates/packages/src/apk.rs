@@ -2,10 +2,10 @@
 
 use crate::draft::{text, Draft, Field};
 use crate::lines::Line;
-use crate::{Database, Error};
+use crate::{Database, Dependencies, Error, Style};
 
 /// The tag OpenWrt's build puts the ABI version into.
-const ABI_TAG: &str = "openwrt:abiversion=";
+const ABI_TAG: &str = "openwrt:abiversion";
 
 /// Takes one line of a record that has not ended.
 pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
@@ -28,9 +28,10 @@ pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
 /// Of the free tags only the ABI version matters.
 fn tags(draft: &mut Draft, value: &[u8], line: Line<'_>) -> Result<(), Error> {
     let tags = text(value, line, Database::Apk)?;
-    for tag in tags.split(' ') {
-        if let Some(abi) = tag.strip_prefix(ABI_TAG) {
-            draft.put(Field::Abi, abi.as_bytes(), line)?;
+    // Tags are written as provides are: names, with a value or without.
+    for tag in Dependencies::new(tags, Style::Apk) {
+        if tag.name == ABI_TAG {
+            draft.put(Field::Abi, tag.version.as_bytes(), line)?;
         }
     }
     Ok(())

@@ -32,8 +32,6 @@ pub struct Dependencies<'a> {
     style: Style,
 }
 
-const OPERATORS: &[char] = &['<', '>', '=', '~'];
-
 impl<'a> Dependencies<'a> {
     /// Goes through a list written in this style. Entries without a name are passed over.
     pub fn new(list: &'a str, style: Style) -> Dependencies<'a> {
@@ -45,17 +43,12 @@ impl<'a> Iterator for Dependencies<'a> {
     type Item = Dependency<'a>;
 
     fn next(&mut self) -> Option<Dependency<'a>> {
-        loop {
-            let parted = |c: char| match self.style {
-                Style::Apk => c.is_ascii_whitespace(),
-                Style::Opkg => c == ',' || c == '|',
+        while !self.rest.is_empty() {
+            let (entry, rest) = match self.style {
+                Style::Apk => split(self.rest, |byte| byte.is_ascii_whitespace()),
+                Style::Opkg => split(self.rest, |byte| byte == b',' || byte == b'|'),
             };
-            self.rest = self.rest.trim_start_matches(parted);
-            if self.rest.is_empty() {
-                return None;
-            }
-            let (entry, rest) = self.rest.split_once(parted).unwrap_or((self.rest, ""));
-            self.rest = rest;
+            self.rest = rest.get(1..).unwrap_or("");
             let found = match self.style {
                 Style::Apk => Dependency::apk(entry),
                 Style::Opkg => Dependency::opkg(entry),
@@ -64,6 +57,7 @@ impl<'a> Iterator for Dependencies<'a> {
                 return Some(found);
             }
         }
+        None
     }
 }
 
@@ -71,32 +65,32 @@ impl<'a> Dependency<'a> {
     /// An entry as apk writes it, in its world or among dependencies and provides. The tag may
     /// stand before the constraint (apk's own order) or after it.
     pub fn apk(entry: &'a str) -> Dependency<'a> {
-        let (conflict, entry) = match entry.strip_prefix('!') {
+        let (conflict, entry) = match entry.strip_prefix("!") {
             Some(rest) => (true, rest),
             None => (false, entry),
         };
-        let (before, after) = split(entry, OPERATORS);
-        let (name, tag) = split(before, &['@']);
-        let version = after.trim_start_matches(OPERATORS);
-        let operator = after.strip_suffix(version).unwrap_or("");
-        let (version, late_tag) = split(version, &['@']);
+        let (before, constraint) = split(entry, is_operator);
+        let (name, tag) = split(before, |byte| byte == b'@');
+        let (operator, version) = split(constraint, |byte| !is_operator(byte));
+        let (version, late_tag) = split(version, |byte| byte == b'@');
         let tag = if tag.is_empty() { late_tag } else { tag };
+        let tag = tag.get(1..).unwrap_or("");
         Dependency {
             conflict,
             name,
             operator,
             version,
-            tag: tag.trim_start_matches('@'),
+            tag,
         }
     }
 
     /// An entry as opkg writes it.
     pub fn opkg(entry: &'a str) -> Dependency<'a> {
-        let (name, constraint) = split(entry, &['(']);
-        let constraint = constraint.trim_matches(|c: char| "() \t".contains(c));
-        let version = constraint.trim_start_matches(OPERATORS);
-        let operator = constraint.strip_suffix(version).unwrap_or("");
-        let (name, version) = (name.trim(), version.trim());
+        let (name, constraint) = split(entry, |byte| byte == b'(');
+        let (_, constraint) = split(constraint, is_operator);
+        let (operator, version) = split(constraint, |byte| !is_operator(byte));
+        let (version, _) = split(version, |byte| byte == b')');
+        let (name, version) = (name.trim_ascii(), version.trim_ascii());
         Dependency {
             conflict: false,
             name,
@@ -107,10 +101,16 @@ impl<'a> Dependency<'a> {
     }
 }
 
-/// What stands before the first of `ends`, and the rest from there on.
-fn split<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
-    let at = text.find(ends).unwrap_or(text.len());
-    text.split_at_checked(at).unwrap_or((text, ""))
+fn is_operator(byte: u8) -> bool {
+    matches!(byte, b'<' | b'>' | b'=' | b'~')
+}
+
+/// What stands before the first byte of a kind, and the rest from there on. Only ASCII is asked
+/// for, so that both are text again. (Bytes, because searching for characters is a large part of
+/// the standard library, and this goes into a plugin of 12 KiB.)
+pub(crate) fn split(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 #[cfg(test)]

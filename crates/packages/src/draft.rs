@@ -129,7 +129,7 @@ pub(crate) fn text<'a>(value: &'a [u8], line: Line<'_>, db: Database) -> Result<
 fn without_abi<'a>(name: &'a str, abi: &str) -> &'a str {
     match name.strip_suffix(abi) {
         Some(bare) if !abi.is_empty() => {
-            let bare = bare.strip_suffix('-').unwrap_or(bare);
+            let bare = bare.strip_suffix("-").unwrap_or(bare);
             if bare.is_empty() {
                 name
             } else {

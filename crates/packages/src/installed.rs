@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::sort::sort;
 use crate::{is_pseudo, is_virtual, Database, Dependencies, Error, Style, World};
 
 /// What is kept of all records together, in bytes. 10,000 packages need some 2 MiB, the largest
@@ -127,19 +128,21 @@ impl Installed {
     /// The world's names and what virtual packages depend on, sorted. A virtual package is there
     /// only because the user gave these names one after the other.
     fn asked_for<'a>(&'a self, world: &'a World) -> Result<Vec<&'a str>, Error> {
-        let held = self
-            .packages()
-            .filter(Package::is_virtual)
-            .flat_map(|p| p.depends());
-        let held = held
-            .filter(|dependency| !dependency.conflict)
-            .map(|held| held.name);
         let mut names = Vec::new();
-        for name in world.names().chain(held) {
+        let mut ask = |name| {
             names.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
             names.push(name);
+            Ok(())
+        };
+        for name in world.names() {
+            ask(name)?;
         }
-        names.sort_unstable();
+        for package in self.packages().filter(Package::is_virtual) {
+            for dependency in package.depends().filter(|dependency| !dependency.conflict) {
+                ask(dependency.name)?;
+            }
+        }
+        sort(&mut names, |a, b| a <= b)?;
         names.dedup();
         Ok(names)
     }

@@ -28,6 +28,7 @@ mod opkg;
 mod packagelist;
 mod providers;
 mod read;
+mod sort;
 pub mod version;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use crate::draft::{text, Draft, Field};
 use crate::lines::Line;
-use crate::{Database, Error};
+use crate::{Database, Dependencies, Error, Style};
 
 /// Takes one line of a record that has not ended.
 pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
@@ -20,27 +20,22 @@ pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
         .split_at_checked(colon)
         .unwrap_or((line.bytes, &[]));
     let value = value.get(1..).unwrap_or(&[]);
-    let is = |name: &str| key.eq_ignore_ascii_case(name.as_bytes());
-    let field = if is("Package") {
-        Field::Name
-    } else if is("Version") {
-        Field::Version
-    } else if is("Architecture") {
-        Field::Arch
-    } else if is("ABIVersion") {
-        Field::Abi
-    } else if is("Depends") {
-        Field::Depends
-    } else if is("Provides") {
-        Field::Provides
-    } else if is("Status") {
-        draft.present = Some(is_present(text(value, line, Database::Opkg)?));
-        return Ok(());
-    } else if is("Auto-Installed") {
-        draft.automatic = text(value, line, Database::Opkg)?.eq_ignore_ascii_case("yes");
-        return Ok(());
-    } else {
-        return Ok(());
+    let field = match key {
+        b"Package" => Field::Name,
+        b"Version" => Field::Version,
+        b"Architecture" => Field::Arch,
+        b"ABIVersion" => Field::Abi,
+        b"Depends" => Field::Depends,
+        b"Provides" => Field::Provides,
+        b"Status" => {
+            draft.present = Some(is_present(text(value, line, Database::Opkg)?));
+            return Ok(());
+        }
+        b"Auto-Installed" => {
+            draft.automatic = text(value, line, Database::Opkg)? == "yes";
+            return Ok(());
+        }
+        _ => return Ok(()),
     };
     draft.put(field, value, line)
 }
@@ -49,8 +44,6 @@ pub(crate) fn line(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
 /// package's files are in place. `unpacked` counts as in opkg's own list: only its script has
 /// not run yet, on a router that is booting for the first time.
 fn is_present(status: &str) -> bool {
-    matches!(
-        status.split_ascii_whitespace().nth(2),
-        Some("installed" | "unpacked")
-    )
+    let mut words = Dependencies::new(status, Style::Apk).map(|word| word.name);
+    matches!(words.nth(2), Some("installed" | "unpacked"))
 }

@@ -1,7 +1,9 @@
 //! The answer to the ubus method `packagelist`.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
+use crate::sort::sort;
 use crate::{version, Error, Installed, Package};
 
 impl Installed {
@@ -23,11 +25,12 @@ impl Installed {
         } else {
             gather(&mut list, self.wanted()?)?;
         }
-        list.sort_unstable_by(|a, b| {
-            a.0.cmp(b.0)
-                .then_with(|| version::compare(b.1, a.1))
-                .then_with(|| b.1.cmp(a.1))
-        });
+        sort(&mut list, |a, b| match a.0.cmp(b.0) {
+            Ordering::Equal => version::compare(a.1, b.1)
+                .then_with(|| a.1.cmp(b.1))
+                .is_ge(),
+            order => order.is_lt(),
+        })?;
         list.dedup_by_key(|pair| pair.0);
         Ok(list)
     }

@@ -13,14 +13,14 @@ const MAX_TEXT: usize = 1024 * 1024;
 /// ask for nothing to be there.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// Each name and a newline.
+    /// Each name and a space.
     text: String,
 }
 
 impl World {
     /// The names, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.text.split_terminator('\n')
+        Dependencies::new(&self.text, Style::Apk).map(|asked| asked.name)
     }
 }
 
@@ -64,7 +64,7 @@ impl World {
                 .try_reserve(more)
                 .map_err(|_| Error::OutOfMemory)?;
             self.text.push_str(asked.name);
-            self.text.push('\n');
+            self.text.push(' ');
         }
         Ok(())
     }
