@@ -84,7 +84,8 @@ pub fn judge(
         _ => None,
     };
     let (chain, begun) = begin(file, &trailers, keys, now)?;
-    let held: Vec<&Held> = label.iter().chain(&chain).collect();
+    let headers: Vec<Held> = trailers.iter().map(Held::header).collect();
+    let held: Vec<&Held> = headers.iter().chain(&label).chain(&chain).collect();
     let mut pass = Pass::new(&trailers, begun);
     pass.run(file, size, &mut trailers, &held)?;
 
@@ -118,24 +119,20 @@ fn begin(
     keys: &KeyRing,
     now: u64,
 ) -> io::Result<(Option<Held>, Result<Pending, signature::Finding>)> {
-    let finding = match trailers
-        .iter()
-        .position(|trailer| trailer.kind == Kind::Signature)
-    {
-        None => signature::Finding::Absent,
-        // What stands behind a signature is not covered by it.
-        Some(1..) => signature::Finding::NotLast,
-        Some(0) => match trailers.first() {
-            Some(Trailer {
-                fault: Some(fault), ..
-            }) => signature::Finding::Trailer(*fault),
-            Some(trailer) => {
+    let finding = match trailers {
+        [trailer, ..] if trailer.kind == Kind::Signature => match trailer.fault {
+            Some(fault) => signature::Finding::Trailer(fault),
+            None => {
                 let chain = Held::read(file, trailer)?;
                 let pending = Pending::begin(&chain.bytes, keys, now);
                 return Ok((Some(chain), pending));
             }
-            None => signature::Finding::Absent,
         },
+        // What stands behind a signature is not covered by it.
+        [_, inner @ ..] if inner.iter().any(|trailer| trailer.kind == Kind::Signature) => {
+            signature::Finding::NotLast
+        }
+        _ => signature::Finding::Absent,
     };
     Ok((None, Err(finding)))
 }
@@ -173,6 +170,13 @@ impl Held {
             start: trailer.start,
             bytes: trailer.read_data(file)?,
         })
+    }
+
+    fn header(trailer: &Trailer) -> Self {
+        Held {
+            start: trailer.data_end(),
+            bytes: trailer.header.to_vec(),
+        }
     }
 
     /// Whether `piece`, which begins `at` bytes into the file, is the same where the two overlap.

@@ -105,6 +105,9 @@ pub struct Trailer {
     pub crc32: u32,
     /// What is wrong with it.
     pub fault: Option<Fault>,
+    /// Its last 16 bytes.
+    #[serde(skip)]
+    pub(crate) header: [u8; HEADER as usize],
 }
 
 impl Trailer {
@@ -129,6 +132,7 @@ impl Trailer {
             end,
             crc32: u32::from_be_bytes(*crc32),
             fault,
+            header: *bytes,
         })
     }
 

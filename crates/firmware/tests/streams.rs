@@ -69,13 +69,17 @@ fn the_size_of_the_pieces_does_not_matter() {
 
 #[test]
 fn a_file_that_changes_after_its_end_was_read_is_refused() {
-    let changes: [fn(&mut Vec<u8>); 5] = [
+    let changes: [fn(&mut Vec<u8>); 8] = [
         |bytes| bytes.truncate(10_000),
         |bytes| bytes.push(0),
         |bytes| bytes.clear(),
         // In the metadata, in the chain.
         |bytes| bytes[24_600] ^= 1,
         |bytes| bytes[25_000] ^= 1,
+        // In what ends the trailers, inner and outer: the last byte of all is that of a size.
+        |bytes| bytes[24_843] ^= 1,
+        |bytes| bytes[25_375] ^= 1,
+        |bytes| bytes[25_366] ^= 1,
     ];
     for change in changes {
         let error = Unruly::new(image("good-signed.bin"), 1000, change)
