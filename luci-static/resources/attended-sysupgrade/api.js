@@ -62,7 +62,7 @@ function ask(call, ...args) {
 		if (L.isObject(answer) && L.isObject(answer.error) && answer.job == null)
 			return Promise.reject(answer.error);
 
-		if (!L.isObject(answer))
+		if (!L.isObject(answer) || Array.isArray(answer))
 			return Promise.reject({
 				kind: 'internal',
 				message: _('The router gave an answer this page does not understand.'),

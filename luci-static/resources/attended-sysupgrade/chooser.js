@@ -58,7 +58,7 @@ return baseclass.extend({
 
 	/**
 	 * The plan, the choices it leaves, and the button that prepares the upgrade.
-	 * options: { readonly, advanced, memory: { available, tmp_free } or null,
+	 * options: { readonly, advanced, memory: { available, tmp_free } or null, advice: what the button does,
 	 * prepare({ version, add, remove }) → promise }
 	 */
 	plan: function(plan, it) {
@@ -92,7 +92,7 @@ return baseclass.extend({
 			add ? add.node : null,
 			remove ? remove.node : null,
 			(plan.verdict == 'current' && !it.advanced) ? null : E('div', {}, [
-				E('p', {}, [ _('The router asks for the image, downloads it and makes sure of it. Nothing is installed before you say so.') ]),
+				E('p', {}, [ it.advice ]),
 				E('div', { 'class': 'asu-actions' }, [ button ])
 			])
 		]);

@@ -68,6 +68,7 @@ const Flow = baseclass.extend({
 				readonly: this.it.readonly,
 				advanced: this.it.advanced,
 				memory: this.router.memory,
+				advice: _('This browser asks for the image, downloads it and carries it to the router. Nothing is installed before you say so.'),
 				prepare: order => this.prepare(order)
 			}));
 

@@ -101,7 +101,8 @@ fn type_name(kind: Option<Type>) -> &'static str {
 
 /// Answers that a test has written, for states that are hard to reach otherwise.
 ///
-/// `{"object": {"method": {"data": …, "status": 0, "delay": 0}}}`: status is that of ubus, delay in milliseconds.
+/// `{"object": {"method": {"data": …, "status": 0, "delay": 0}}}`: status is that of ubus, delay in milliseconds. With
+/// `"when": {"argument": NAME, "data": …}` the answer is another one where that argument is true.
 #[derive(Debug, Default)]
 pub struct Scripted(Mutex<Script>);
 
@@ -128,6 +129,17 @@ impl Scripted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn data(answer: &Value, arguments: &Value) -> Value {
+        let when = answer.get("when").filter(|when| {
+            let name = when.get("argument").and_then(Value::as_str).unwrap_or("");
+            arguments.get(name) == Some(&Value::Bool(true))
+        });
+        when.unwrap_or(answer)
+            .get("data")
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+
     fn call(&self, object: &str, method: &str, arguments: &Value) -> Result<Value, NoAnswer> {
         let answer = {
             let mut script = self.lock();
@@ -143,7 +155,7 @@ impl Scripted {
         let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or(0);
         std::thread::sleep(Duration::from_millis(number("delay")));
         match u32::try_from(number("status")) {
-            Ok(0) => Ok(answer.get("data").cloned().unwrap_or(Value::Null)),
+            Ok(0) => Ok(Scripted::data(&answer, arguments)),
             Ok(status) => Err(NoAnswer::Status(status)),
             Err(_) => Err(NoAnswer::Status(Status::UnknownError.code())),
         }

@@ -6,11 +6,11 @@
  */
 
 (function() {
-	/* Printf as LuCI's views know it: %s %d %h %x %.nf %1024.nmB and %%. */
+	/* Printf as LuCI's views know it: %s %d %02d %h %x %.nf %1024.nmB and %%. */
 	String.prototype.format = function(...args) {
 		let next = 0;
 
-		return this.replace(/%(?:(1000|1024))?(?:\.(\d+))?([sdhxfm%])/g, (all, base, precision, type) => {
+		return this.replace(/%(?:0(\d))?(1000|1024)?(?:\.(\d+))?([sdhxfm%])/g, (all, width, base, precision, type) => {
 			if (type == '%')
 				return '%';
 
@@ -20,7 +20,7 @@
 			case 's':
 				return value;
 			case 'd':
-				return String(Math.floor(+value || 0));
+				return String(Math.floor(+value || 0)).padStart(+(width || 0), '0');
 			case 'x':
 				return Math.floor(+value || 0).toString(16);
 			case 'h':

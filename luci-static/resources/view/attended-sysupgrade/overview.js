@@ -211,6 +211,7 @@ return view.extend({
 				readonly: this.readonly,
 				advanced: this.advanced,
 				memory: this.info && this.info.memory,
+				advice: _('The router asks for the image, downloads it and makes sure of it. Nothing is installed before you say so.'),
 				prepare: order => this.handlePrepare(order)
 			}));
 
