@@ -265,11 +265,9 @@ fn too_slow(patience: &Patience, elapsed: Duration, received: u64) -> bool {
     elapsed > patience.grace && received / elapsed.as_secs().max(1) < patience.rate
 }
 
-/// What went wrong in a [`Body`].
+/// What went wrong in a [`Body`]; readers that are none just end.
 pub fn recover(error: io::Error) -> Error {
-    error
-        .downcast::<Error>()
-        .unwrap_or_else(|error| Error::Unreachable(String::new(), error.to_string()))
+    error.downcast::<Error>().unwrap_or(Error::Cut)
 }
 
 /// Where a `Location` leads; never from https to http.

@@ -28,8 +28,13 @@ pub(super) fn versions(
     found: &mut BTreeMap<String, String>,
 ) -> Result<usize, Error> {
     let mut seen = 0;
-    let mut package = |tokens: &mut Tokens<'_>, name: &str| {
+    let filter = Filter::of(names);
+    let mut package = |tokens: &mut Tokens<'_>, name: &[u8]| {
         seen += 1;
+        if !filter.may_have(name) {
+            return tokens.skip();
+        }
+        let name = as_text(name)?;
         if !names.contains(name) || found.contains_key(name) {
             return tokens.skip();
         }
@@ -42,7 +47,7 @@ pub(super) fn versions(
         tokens.object(&mut package)?;
     } else {
         tokens.object(&mut |tokens, key| match key {
-            "packages" => tokens.object(&mut package),
+            b"packages" => tokens.object(&mut package),
             _ => tokens.skip(),
         })?;
     }
@@ -53,17 +58,17 @@ pub(super) fn versions(
 pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<String>, Error> {
     let mut found = None;
     Tokens::new(body).object(&mut |tokens, key| {
-        if key != "profiles" {
+        if key != b"profiles" {
             return tokens.skip();
         }
         tokens.object(&mut |tokens, id| {
             tokens.object(&mut |tokens, key| {
-                if key != "supported_devices" {
+                if key != b"supported_devices" {
                     return tokens.skip();
                 }
                 tokens.array(&mut |tokens| {
                     if tokens.text()? == board && found.is_none() {
-                        found = Some(id.to_owned());
+                        found = Some(as_text(id)?.to_owned());
                     }
                     Ok(())
                 })
@@ -73,8 +78,37 @@ pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<Stri
     Ok(found)
 }
 
+/// Tells nearly all names that nobody asked about from the others without comparing a string:
+/// of 10,000 names some hundred matter, and looking up the rest would be a third of the work.
+struct Filter([u64; 64]);
+
+impl Filter {
+    fn of(names: &BTreeSet<&str>) -> Self {
+        let mut bits = [0; 64];
+        for name in names {
+            let (word, bit) = Filter::place(name.as_bytes());
+            if let Some(word) = bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Filter(bits)
+    }
+
+    fn may_have(&self, name: &[u8]) -> bool {
+        let (word, bit) = Filter::place(name);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// One bit of 4096, by FNV-1a.
+    fn place(name: &[u8]) -> (usize, u64) {
+        let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let hash = name.iter().fold(0x811c_9dc5, hash);
+        ((hash >> 26) as usize, 1 << (hash >> 20 & 63))
+    }
+}
+
 /// Called after each key; has to take the value.
-type Member<'m> = &'m mut dyn FnMut(&mut Tokens<'_>, &str) -> Result<(), Error>;
+type Member<'m> = &'m mut dyn FnMut(&mut Tokens<'_>, &[u8]) -> Result<(), Error>;
 
 /// JSON, token by token.
 struct Tokens<'a> {
@@ -117,6 +151,10 @@ impl<'a> Tokens<'a> {
 
     /// The next byte that is not space; it stays where it is.
     fn peek(&mut self) -> Result<u8, Error> {
+        // Nearly always: no space, and something at hand.
+        if let Some(byte @ b'!'..) = self.buffer.get(self.at) {
+            return Ok(*byte);
+        }
         loop {
             match self.bytes()?.first() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -140,7 +178,7 @@ impl<'a> Tokens<'a> {
         self.list(b'{', b'}', &mut |tokens| {
             tokens.string(Some(&mut key))?;
             tokens.expect(b':')?;
-            member(tokens, as_text(&key)?)
+            member(tokens, &key)
         })
     }
 
