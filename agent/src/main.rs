@@ -1,3 +1,15 @@
-//! Attended sysupgrade agent for OpenWrt routers.
+//! The program `asu`.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // OpenWrt builds with panic=unwind: without this a panic in one thread would leave a daemon
+    // behind that lives and does nothing. procd starts an ended one again.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    asu::cli::main()
+}

@@ -1,0 +1,432 @@
+//! The commands that ask the agent.
+
+use super::agent::{Agent, Nothing};
+use super::options::{Command, Options};
+use super::output::Output;
+use super::plan;
+use super::progress::Progress;
+use crate::api::{
+    CheckResult, Difference, Goal, History, Image, ImageCheck, Job, Outcome, PackageList, Phase,
+    Plan, Status, Upgrade, Verdict, Verification, Versions,
+};
+use crate::daemon::engine::RESTARTING;
+use crate::daemon::object::{CheckArguments, StartArguments, SysupgradeArguments, VerifyArguments};
+use crate::daemon::router;
+use crate::error::{Error, Kind};
+use crate::paths::IMAGE;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Exit code of `check`: an upgrade is available.
+const AVAILABLE: u8 = 20;
+/// Exit code of `check`: an upgrade is available, but something is in the way.
+const BLOCKED: u8 = 21;
+
+/// Runs a command that needs the agent.
+pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
+    if let Command::List = command {
+        // Needs no daemon and takes nobody's place.
+        return list(&router::packagelist(&options.paths, options.all)?, output);
+    }
+    let mut agent = Agent::find(&options.paths, options.standalone)?;
+    let agent = &mut agent;
+    match command {
+        Command::Check => check(agent, options, output),
+        Command::Upgrade => upgrade(agent, Goal::Upgrade, options, output),
+        Command::Download => upgrade(agent, Goal::Download, options, output),
+        Command::Install(file) => install(agent, file.as_deref(), options, output),
+        Command::Verify(file) => verify(agent, file.as_deref(), output),
+        Command::Versions => versions(&agent.call("versions", &Nothing {})?, output),
+        Command::Blob => blob(&ask_plan(agent, options)?, output),
+        Command::Status => status(&agent.call("status", &Nothing {})?, output),
+        Command::Watch => watch(agent, options, output),
+        Command::Cancel => cancel(agent, output),
+        Command::History => history(&agent.call("history", &Nothing {})?, output),
+        Command::Clean => {
+            let Empty {} = agent.call("clean", &Nothing {})?;
+            output.line("Nothing is left of images and jobs.")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(Error::new(
+            Kind::Internal,
+            "This command does not ask the agent.",
+        )),
+    }
+}
+
+#[derive(Deserialize)]
+struct Empty {}
+
+#[derive(Deserialize, Serialize)]
+struct Cancelled {
+    cancelled: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Started {
+    #[serde(default)]
+    job: u32,
+}
+
+fn list(list: &PackageList, output: &mut Output) -> Result<ExitCode, Error> {
+    if output.is_json() {
+        output.object(list)?;
+    }
+    for (name, version) in &list.packages {
+        output.line(&format!("{name} {version}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
+    agent.call(
+        "check",
+        &CheckArguments {
+            choice: options.choice.clone(),
+            wait: true,
+        },
+    )
+}
+
+fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
+    let found = ask_plan(agent, options)?;
+    if output.is_json() {
+        output.object(&found)?;
+    } else {
+        plan::show(&found, output)?;
+    }
+    Ok(match found.verdict {
+        Verdict::Current => ExitCode::SUCCESS,
+        Verdict::Blocked => ExitCode::from(BLOCKED),
+        Verdict::Upgrade | Verdict::Rebuild | Verdict::Downgrade => ExitCode::from(AVAILABLE),
+    })
+}
+
+fn blob(plan: &Plan, output: &mut Output) -> Result<ExitCode, Error> {
+    match &plan.request {
+        Some(request) => output.object(request).map(|()| ExitCode::SUCCESS),
+        None => Err(Error::new(Kind::Packages, plan::conclusion(plan))),
+    }
+}
+
+fn upgrade(
+    agent: &mut Agent,
+    goal: Goal,
+    options: &Options,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    let found = ask_plan(agent, options)?;
+    if !output.is_json() {
+        plan::show(&found, output)?;
+    }
+    match found.verdict {
+        Verdict::Current => {
+            if output.is_json() {
+                output.object(&found)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verdict::Blocked => return Err(Error::new(Kind::Packages, plan::conclusion(&found))),
+        Verdict::Downgrade if !options.choice.force => {
+            return Err(Error::new(Kind::Usage, plan::conclusion(&found)))
+        }
+        Verdict::Downgrade | Verdict::Upgrade | Verdict::Rebuild => {}
+    }
+    if goal == Goal::Upgrade {
+        confirm(
+            options,
+            &format!(
+                "Install OpenWrt {} now? The router restarts.",
+                found.target.version
+            ),
+        )?;
+    }
+    let arguments = StartArguments {
+        goal,
+        choice: options.choice.clone(),
+        keep: options.keep,
+    };
+    let Started { job } = agent.call("start", &arguments)?;
+    if let Agent::Daemon(_) = agent {
+        output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
+    }
+    follow(agent, Some(job), options, output)
+}
+
+fn install(
+    agent: &mut Agent,
+    file: Option<&Path>,
+    options: &Options,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    confirm(options, "Install the image now? The router restarts.")?;
+    let path = file.map(absolute).transpose()?;
+    let arguments = SysupgradeArguments {
+        keep: options.keep,
+        path,
+        force: options.choice.force,
+    };
+    let Started { .. } = agent.call("sysupgrade", &arguments)?;
+    follow(agent, None, options, output)
+}
+
+/// The daemon has another working directory.
+fn absolute(file: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(file).map_err(|error| Error::file(file, "found", &error))
+}
+
+/// Asks before anything is flashed.
+fn confirm(options: &Options, question: &str) -> Result<(), Error> {
+    if options.yes {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Error::new(
+            Kind::Usage,
+            "Nobody can be asked here: add --yes if you mean it.",
+        ));
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = stdin.lock().read_line(&mut answer);
+    match (read, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(Error::new(Kind::Cancelled, "Nothing was done.")),
+    }
+}
+
+/// Shows the job until it has ended, and says how it did.
+fn follow(
+    agent: &mut Agent,
+    id: Option<u32>,
+    options: &Options,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    let mut progress = Progress::default();
+    let mut end = None;
+    agent.watch(&options.paths, &mut |status: &Status| {
+        let Some(job) = status
+            .job
+            .as_ref()
+            .filter(|job| id.is_none_or(|id| job.id == id))
+        else {
+            // After a restart of the router nobody knows the job any more; the history does.
+            end = status.last_upgrade.clone().map(End::Upgraded);
+            return Ok(false);
+        };
+        progress.show(job, output)?;
+        let over = job.phase == Phase::Flashing && job.detail == RESTARTING;
+        if over || is_over(job) {
+            end = Some(End::Job(Box::new(job.clone()), status.image.clone()));
+            return Ok(false);
+        }
+        Ok(true)
+    })?;
+    match end {
+        Some(End::Job(job, image)) => job_ended(&job, image.as_ref(), output),
+        Some(End::Upgraded(upgrade)) => upgrade_ended(&upgrade, output),
+        None => Err(Error::new(Kind::Internal, "There is no such job any more.")),
+    }
+}
+
+enum End {
+    Job(Box<Job>, Option<Image>),
+    Upgraded(Upgrade),
+}
+
+fn is_over(job: &Job) -> bool {
+    match job.phase {
+        Phase::Ready => job.goal == Goal::Download,
+        phase => !crate::daemon::phase::is_working(phase),
+    }
+}
+
+fn job_ended(job: &Job, image: Option<&Image>, output: &mut Output) -> Result<ExitCode, Error> {
+    match (&job.error, job.phase) {
+        (Some(error), _) => Err(error.clone()),
+        (None, Phase::Cancelled) => Err(Error::new(Kind::Cancelled, "The job was cancelled.")),
+        (None, Phase::Flashing) => {
+            output.line("sysupgrade has the image: the router restarts with it. \"asu history\" says afterwards whether everything is as promised.")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (None, _) => {
+            if let Some(image) = image {
+                checks(&image.checks, output)?;
+                output.line(&format!(
+                    "The image is ready: {}. \"asu install\" installs it.",
+                    image.path
+                ))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn upgrade_ended(upgrade: &Upgrade, output: &mut Output) -> Result<ExitCode, Error> {
+    if output.is_json() {
+        output.object(upgrade)?;
+    }
+    past(upgrade, output)?;
+    Ok(match upgrade.result {
+        Outcome::Confirmed => ExitCode::SUCCESS,
+        Outcome::Differs | Outcome::NotApplied => ExitCode::FAILURE,
+    })
+}
+
+fn watch(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
+    let status: Status = agent.call("status", &Nothing {})?;
+    match &status.job {
+        None => {
+            output.line("There is no job.")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(job) => follow(agent, Some(job.id), options, output),
+    }
+}
+
+fn cancel(agent: &mut Agent, output: &mut Output) -> Result<ExitCode, Error> {
+    let answer: Cancelled = agent.call("cancel", &Nothing {})?;
+    if output.is_json() {
+        output.object(&answer)?;
+    }
+    match answer.cancelled {
+        true => output
+            .line("The job was cancelled; nothing is left of it.")
+            .map(|()| ExitCode::SUCCESS),
+        false => {
+            output.line("There is no job that could be cancelled.")?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result<ExitCode, Error> {
+    let path = absolute(file.unwrap_or(Path::new(IMAGE)))?;
+    let verification: Verification = agent.call("verify", &VerifyArguments { path })?;
+    if output.is_json() {
+        output.object(&verification)?;
+    }
+    checks(&verification.checks, output)?;
+    match verification.valid {
+        true => output
+            .line("The image is good.")
+            .map(|()| ExitCode::SUCCESS),
+        false => {
+            output.line("The image is refused: do not install it.")?;
+            Ok(ExitCode::from(Kind::Image.exit_code()))
+        }
+    }
+}
+
+fn checks(checks: &[ImageCheck], output: &mut Output) -> Result<(), Error> {
+    for check in checks {
+        let result = match check.result {
+            CheckResult::Pass => "pass",
+            CheckResult::Warning => "WARNING",
+            CheckResult::Fail => "FAIL",
+            CheckResult::Skipped => "skipped",
+        };
+        output.line(&format!(
+            "  {:10}  {result:7}  {}",
+            check.name, check.detail
+        ))?;
+    }
+    Ok(())
+}
+
+fn versions(versions: &Versions, output: &mut Output) -> Result<ExitCode, Error> {
+    if output.is_json() {
+        output.object(versions)?;
+    }
+    output.line(&format!("Running {}", versions.running.version))?;
+    for branch in &versions.branches {
+        output.line(&format!(
+            "{:10} newest {}; {}",
+            branch.name,
+            branch.latest,
+            branch.versions.join(" ")
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(status: &Status, output: &mut Output) -> Result<ExitCode, Error> {
+    if output.is_json() {
+        output.object(status)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match &status.job {
+        None => output.line("No job.")?,
+        Some(job) => {
+            Progress::default().show(job, output)?;
+            output.line(&format!(
+                "Job {} for OpenWrt {} on {}",
+                job.id, job.version, job.server
+            ))?;
+            if let Some(error) = &job.error {
+                output.error(error);
+            }
+        }
+    }
+    if let Some(image) = &status.image {
+        output.line(&format!(
+            "Image ready: {} (OpenWrt {}).",
+            image.path, image.version
+        ))?;
+    }
+    if let Some(plan) = status.check.as_ref().and_then(|check| check.plan.as_ref()) {
+        output.line(&plan::conclusion(plan))?;
+    }
+    if let Some(upgrade) = &status.last_upgrade {
+        past(upgrade, output)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn history(history: &History, output: &mut Output) -> Result<ExitCode, Error> {
+    if output.is_json() {
+        output.object(history)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if history.upgrades.is_empty() {
+        output.line("No upgrade is on record.")?;
+    }
+    history
+        .upgrades
+        .iter()
+        .try_for_each(|upgrade| past(upgrade, output))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn past(upgrade: &Upgrade, output: &mut Output) -> Result<(), Error> {
+    let result = match upgrade.result {
+        Outcome::Confirmed => "confirmed: everything is as promised",
+        Outcome::Differs => "it runs, but not as promised",
+        Outcome::NotApplied => "it did not take; the old system runs unchanged",
+    };
+    let (from, to) = (&upgrade.from, &upgrade.to);
+    output.line(&format!(
+        "Upgrade from {} ({}) to {} ({}): {result}.",
+        from.version, from.revision, to.version, to.revision
+    ))?;
+    upgrade
+        .differences
+        .iter()
+        .try_for_each(|difference| output.line(&describe(difference)))
+}
+
+fn describe(difference: &Difference) -> String {
+    let name = match difference.name.as_str() {
+        "" => format!("{:?}", difference.kind).to_lowercase(),
+        name => name.to_owned(),
+    };
+    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    format!(
+        "  {name}: expected {}, found {}",
+        or_none(&difference.expected),
+        or_none(&difference.found)
+    )
+}

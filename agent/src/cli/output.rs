@@ -1,0 +1,138 @@
+//! What is printed: for people on a terminal or a pipe, or as JSON.
+//!
+//! Text of a server reaches a terminal only through here, where nothing in it can move the cursor,
+//! change colours or turn the direction of writing.
+
+use crate::error::{Error, Kind};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+
+/// Standard output and standard error.
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    terminal: bool,
+    /// A line that is not finished stands on the terminal.
+    open: bool,
+}
+
+impl Output {
+    /// For people, or (`json`) for programs.
+    pub fn new(json: bool, quiet: bool) -> Output {
+        Output {
+            json,
+            quiet,
+            terminal: std::io::stdout().is_terminal(),
+            open: false,
+        }
+    }
+
+    /// Whether objects are printed instead of sentences.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether there is a terminal to draw on.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal && !self.json && !self.quiet
+    }
+
+    /// Prints an object as JSON.
+    pub fn object(&mut self, object: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string(object).map_err(|error| {
+            Error::new(
+                Kind::Internal,
+                format!("An object can't be printed: {error}."),
+            )
+        })?;
+        self.write(&format!("{text}\n"))
+    }
+
+    /// Prints text of our own, as it is.
+    pub fn text(&mut self, text: &str) -> Result<(), Error> {
+        self.write(text)
+    }
+
+    /// Prints a line for people; nothing where programs read.
+    pub fn line(&mut self, line: &str) -> Result<(), Error> {
+        if self.json || self.quiet {
+            return Ok(());
+        }
+        let end = if self.open { "\r\x1b[K" } else { "" };
+        self.open = false;
+        self.write(&format!("{end}{}\n", clean(line)))
+    }
+
+    /// Replaces the terminal's last line.
+    pub fn redraw(&mut self, line: &str) -> Result<(), Error> {
+        self.open = true;
+        self.write(&format!("\r\x1b[K{}", clean(line)))
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Error> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| Error::new(Kind::Storage, format!("Nothing can be printed: {error}.")))
+    }
+
+    /// Says what went wrong: `{error: {...}}` for programs, else a sentence with what others said.
+    pub fn error(&mut self, error: &Error) {
+        #[derive(Serialize)]
+        struct Wrapped<'a> {
+            error: &'a Error,
+        }
+        if self.json {
+            // Where not even that can be printed, the exit code says it.
+            let _ = self.object(&Wrapped { error });
+            return;
+        }
+        self.complain(&error.message);
+        for line in error.detail.lines() {
+            self.note(line);
+        }
+    }
+
+    /// A sentence on standard error.
+    pub fn complain(&mut self, sentence: &str) {
+        self.note(&format!("asu: {sentence}"));
+    }
+
+    fn note(&mut self, line: &str) {
+        let end = if self.open { "\n" } else { "" };
+        self.open = false;
+        // There is nowhere else to say it.
+        let _ = writeln!(std::io::stderr(), "{end}{}", clean(line));
+    }
+}
+
+/// The same text without characters that do something to a terminal: control characters, and those
+/// that turn the direction of writing, are shown as `\u{…}`.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c == '\t' {
+            clean.push(' ');
+        } else if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}') {
+            // Writing into a string does not fail.
+            let _ = write!(clean, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_server_moves_the_cursor() {
+        assert_eq!(clean("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
+        assert_eq!(clean("x\u{202e}y\u{9b}\tz"), "x\\u{202e}y\\u{9b} z");
+        assert_eq!(clean("größer ≠ → 你"), "größer ≠ → 你");
+    }
+}

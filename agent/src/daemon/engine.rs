@@ -1,0 +1,493 @@
+//! The engine: at most one job, at most one question beside it, the image in hand, the record of
+//! what came of it. It knows neither bus nor terminal; both drive it by [`Engine::advance`].
+
+use super::journal::{Journal, Remembered};
+use super::phase::{is_working, phase_word, step, Move};
+use super::query::{Query, Question};
+use super::task::Task;
+use super::work::Work;
+use super::{local, notices, router};
+use crate::api::{Goal, History, Job, Phase, Status};
+use crate::error::{Error, Kind};
+use crate::job::{Order, Task as JobTask};
+use crate::paths::{Paths, IMAGE, JOB_FOLDER};
+use crate::store;
+use crate::system::now;
+use crate::upgrade::confirm;
+use crate::upgrade::verify::VerifiedImage;
+use crate::upgrade::{Choice, Progress};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The detail of a flashing job once nothing can stop it any more.
+pub const RESTARTING: &str = "restarting";
+
+/// Names a caller that waits for an answer.
+pub type Ticket = u64;
+
+/// What the engine found out for somebody who waited.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Of `check`.
+    Plan(Box<crate::api::Plan>),
+    /// Of `versions`.
+    Versions(crate::api::Versions),
+    /// Of `verify`.
+    Verification(crate::api::Verification),
+    /// Of `sysupgrade`.
+    Started {
+        /// Always.
+        started: bool,
+    },
+}
+
+/// What `start` and `sysupgrade` are to do with the image.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// Keep the settings; none: as the settings say.
+    pub keep: Option<bool>,
+    /// Go on in spite of warnings.
+    pub force: bool,
+}
+
+/// See the module.
+pub struct Engine {
+    pub(super) paths: Paths,
+    journal: Journal,
+    pub(super) remembered: Remembered,
+    work: Option<Work>,
+    pub(super) wishes: Wishes,
+    /// Who waits to hear that sysupgrade was started.
+    waiting: Option<Ticket>,
+    pub(super) hand: Option<Arc<VerifiedImage>>,
+    query: Option<Query>,
+    answers: Vec<(Ticket, Result<Answer, Error>)>,
+    tickets: Ticket,
+    pub(super) changed: bool,
+}
+
+impl Engine {
+    /// Takes possession of the router's state, and makes out what became of things.
+    pub fn new(paths: &Paths) -> Result<Engine, Error> {
+        let journal = Journal::open(paths)?;
+        let remembered = journal.load();
+        let mut engine = Engine {
+            paths: paths.clone(),
+            journal,
+            remembered,
+            work: None,
+            wishes: Wishes::default(),
+            waiting: None,
+            hand: None,
+            query: None,
+            answers: Vec::new(),
+            tickets: 0,
+            changed: true,
+        };
+        engine.look_back()?;
+        engine.save()?;
+        Ok(engine)
+    }
+
+    /// Confirms what was flashed, and says what became of a job that was cut off.
+    fn look_back(&mut self) -> Result<(), Error> {
+        store::remove_folder(&self.paths.real(JOB_FOLDER))?;
+        if let Some(check) = &mut self.remembered.status.check {
+            check.running = false;
+        }
+        let pending = confirm::pending(&self.paths)?;
+        let same_boot =
+            |boot: &str| !boot.is_empty() && boot == crate::system::boot_id(&self.paths);
+        let flashing = self.phase() == Some(Phase::Flashing);
+        match pending {
+            Some(pending) if flashing && same_boot(&pending.boot_id) => {
+                // sysupgrade lives in a session of its own and may be at it still.
+                self.work = Some(Work::going_down());
+                return Ok(());
+            }
+            Some(pending) => self.confirm(&pending),
+            None => {}
+        }
+        if let Some(phase) = self.phase().filter(|phase| is_working(*phase)) {
+            let sentence = format!(
+                "The agent was restarted while the job was {}; nothing was flashed. Start it again.",
+                phase_word(phase)
+            );
+            self.fail(Error::new(Kind::Internal, sentence));
+        }
+        let history = confirm::history(&self.paths)?;
+        self.remembered.status.last_upgrade = history.first().map(|record| record.upgrade.clone());
+        if self.phase() != Some(Phase::Ready) || !self.paths.real(IMAGE).exists() {
+            self.drop_image()?;
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, pending: &confirm::Pending) {
+        let confirmed = router::device_and_packages(&self.paths).and_then(|(device, packages)| {
+            confirm::confirm(&self.paths, pending, &device, &packages)
+        });
+        let result = match &confirmed {
+            Ok(record) => Ok(&record.upgrade),
+            Err(error) => Err(error),
+        };
+        self.remembered.status.notice = Some(notices::after_upgrade(pending, result));
+        // A job of the boot before: only where /tmp outlived the reboot.
+        if self.phase() == Some(Phase::Flashing) {
+            self.move_job(Move::Reach(Phase::Done));
+        }
+    }
+
+    /// What everybody gets to see.
+    pub fn status(&self) -> &Status {
+        &self.remembered.status
+    }
+
+    /// Where everything is.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The past, newest first.
+    pub fn history(&self) -> Result<History, Error> {
+        let records = confirm::history(&self.paths)?;
+        Ok(History {
+            upgrades: records.into_iter().map(|record| record.upgrade).collect(),
+        })
+    }
+
+    pub(super) fn phase(&self) -> Option<Phase> {
+        self.remembered.status.job.as_ref().map(|job| job.phase)
+    }
+
+    /// The id of the job that is at work.
+    pub fn working(&self) -> Option<u32> {
+        let job = self.remembered.status.job.as_ref()?;
+        (self.work.is_some() || is_working(job.phase)).then_some(job.id)
+    }
+
+    fn refuse_while_working(&self) -> Result<(), Error> {
+        match self.working() {
+            Some(id) => Err(Error::new(
+                Kind::Busy,
+                format!("Job {id} is at work. Watch it with \"asu watch\", or end it with \"asu cancel\"."),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn new_job(&mut self, goal: Goal, phase: Phase) -> u32 {
+        let id = self
+            .remembered
+            .status
+            .job
+            .as_ref()
+            .map_or(0, |job| job.id)
+            .wrapping_add(1);
+        let started = now();
+        self.remembered.status.job = Some(Job {
+            id,
+            goal,
+            phase,
+            percent: None,
+            detail: String::new(),
+            queue_position: None,
+            bytes: None,
+            bytes_total: None,
+            server: String::new(),
+            version: String::new(),
+            revision: String::new(),
+            request_hash: String::new(),
+            started,
+            updated: started,
+            error: None,
+        });
+        self.changed = true;
+        id
+    }
+
+    /// Starts a job.
+    pub fn start(&mut self, goal: Goal, choice: Choice, wishes: Wishes) -> Result<u32, Error> {
+        self.refuse_while_working()?;
+        let inputs = router::inputs(&self.paths, choice)?;
+        self.drop_image()?;
+        let task = Task::job(
+            &self.paths,
+            &Order {
+                task: JobTask::Download,
+                inputs,
+            },
+        )?;
+        let id = self.new_job(goal, Phase::Checking);
+        self.work = Some(Work::Fetch(task, None));
+        self.wishes = wishes;
+        self.save()?;
+        Ok(id)
+    }
+
+    /// Flashes the image in hand, or the file at `path` after having verified it.
+    /// `Ok(None)`: there is neither.
+    pub fn sysupgrade(
+        &mut self,
+        path: Option<&Path>,
+        wishes: Wishes,
+    ) -> Result<Option<Ticket>, Error> {
+        self.refuse_while_working()?;
+        let in_hand = path.is_none_or(|path| path == Path::new(IMAGE));
+        self.wishes = wishes;
+        match (path, self.hand.clone()) {
+            (_, Some(image)) if in_hand => {
+                self.work = Some(self.flash(image)?);
+                self.move_job(Move::Reach(Phase::Flashing));
+            }
+            (None, None) if self.remembered.status.image.is_none() => return Ok(None),
+            (path, _) => {
+                let candidate = local::candidate(&self.paths, path.unwrap_or(Path::new(IMAGE)))?;
+                let downloaded = self.remembered.downloaded.clone().filter(|_| in_hand);
+                self.work = Some(self.verify(candidate, downloaded)?);
+                self.new_job(Goal::Upgrade, Phase::Verifying);
+            }
+        }
+        let ticket = self.ticket();
+        self.waiting = Some(ticket);
+        self.save()?;
+        Ok(Some(ticket))
+    }
+
+    /// Ends the job, unless sysupgrade has it. False: there was none that could be ended.
+    pub fn cancel(&mut self) -> Result<bool, Error> {
+        let Some(phase) = self.phase() else {
+            return Ok(false);
+        };
+        if step(phase, Move::Cancel).is_err() {
+            return Ok(false);
+        }
+        // Ends a child. A thread that reads a file can't be ended; what it finds out nobody will hear.
+        self.work = None;
+        self.answer_waiting(Err(Error::new(Kind::Cancelled, "The job was cancelled.")));
+        self.move_job(Move::Cancel);
+        store::remove_folder(&self.paths.real(JOB_FOLDER))?;
+        self.drop_image()?;
+        self.save()?;
+        Ok(true)
+    }
+
+    /// Removes the image and what jobs left behind.
+    pub fn clean(&mut self) -> Result<(), Error> {
+        self.refuse_while_working()?;
+        self.drop_image()?;
+        store::remove_folder(&self.paths.real(JOB_FOLDER))?;
+        if self.phase() == Some(Phase::Ready) {
+            self.remembered.status.job = None;
+        }
+        self.save()
+    }
+
+    fn drop_image(&mut self) -> Result<(), Error> {
+        self.hand = None;
+        self.remembered.status.image = None;
+        self.remembered.downloaded = None;
+        self.changed = true;
+        store::remove(&self.paths.real(IMAGE))
+    }
+
+    /// Asks something that takes time. The same question is asked once for all who want to know.
+    pub fn ask(&mut self, question: Question) -> Result<Ticket, Error> {
+        let ticket = self.ticket();
+        match &mut self.query {
+            Some(query) => {
+                if !query.join(&question, ticket) {
+                    let sentence = "Another question is being answered. Ask again in a moment.";
+                    return Err(Error::new(Kind::Busy, sentence));
+                }
+            }
+            None => {
+                self.query = Some(Query::start(&self.paths, question, ticket)?);
+                self.note_check();
+            }
+        }
+        Ok(ticket)
+    }
+
+    /// A check shows in the status while it is under way.
+    fn note_check(&mut self) {
+        if self.query.as_ref().is_some_and(Query::is_check) {
+            let former = self.remembered.status.check.take().unwrap_or_default();
+            self.remembered.status.check = Some(crate::api::Check {
+                running: true,
+                at: now(),
+                ..former
+            });
+            self.changed = true;
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// What to wait for.
+    pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let work = self.work.as_ref().and_then(Work::fd);
+        work.into_iter()
+            .chain(self.query.as_ref().map(Query::fd))
+            .collect()
+    }
+
+    /// When to call [`Engine::advance`] even if nothing comes.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.work.as_ref()?.deadline()
+    }
+
+    /// The answers that have come in.
+    pub fn answers(&mut self) -> Vec<(Ticket, Result<Answer, Error>)> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// Whether the status is another one than at the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Does what there is to do.
+    pub fn advance(&mut self) -> Result<(), Error> {
+        self.advance_query()?;
+        if let Some(work) = self.work.take() {
+            let before = self.phase();
+            match self.advance_work(work) {
+                Ok(work) => self.work = work,
+                Err(error) => self.end_with(error)?,
+            }
+            if self.phase() != before {
+                self.save()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn advance_query(&mut self) -> Result<(), Error> {
+        if !self.query.as_mut().is_some_and(Query::listen) {
+            return Ok(());
+        }
+        let Some(query) = self.query.take() else {
+            return Ok(());
+        };
+        let is_check = query.is_check();
+        let (tickets, answer) = query.finish();
+        self.answers
+            .extend(tickets.into_iter().map(|ticket| (ticket, answer.clone())));
+        if is_check {
+            let plan = match &answer {
+                Ok(Answer::Plan(plan)) => Ok(plan.as_ref()),
+                Ok(_) => {
+                    return Err(Error::new(
+                        Kind::Internal,
+                        "A check ended with something else.",
+                    ))
+                }
+                Err(error) => Err(error),
+            };
+            let status = &mut self.remembered.status;
+            status.check = Some(notices::check(plan));
+            status.notice = notices::after_check(plan, status.notice.take());
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Tells who waits for sysupgrade.
+    pub(super) fn answer_waiting(&mut self, answer: Result<Answer, Error>) {
+        self.answers
+            .extend(self.waiting.take().map(|ticket| (ticket, answer)));
+    }
+
+    pub(super) fn progress(&mut self, progress: Progress) -> Result<(), Error> {
+        if let Some(phase) = progress.phase {
+            let from = self.phase().unwrap_or(phase);
+            if step(from, Move::Reach(phase)).is_err() {
+                let sentence = format!(
+                    "The job went from {} to {}, which can't be.",
+                    phase_word(from),
+                    phase_word(phase)
+                );
+                return Err(Error::new(Kind::Internal, sentence));
+            }
+        }
+        let Some(job) = &mut self.remembered.status.job else {
+            return Ok(());
+        };
+        if let Some(phase) = progress.phase.filter(|phase| *phase != job.phase) {
+            job.phase = phase;
+            (job.percent, job.queue_position, job.bytes, job.bytes_total) =
+                (None, None, None, None);
+        }
+        job.percent = progress.percent.or(job.percent);
+        job.queue_position = progress.queue_position.or(job.queue_position);
+        job.bytes = progress.bytes.or(job.bytes);
+        job.bytes_total = progress.bytes_total.or(job.bytes_total);
+        for (field, value) in [
+            (&mut job.detail, progress.detail),
+            (&mut job.server, progress.server),
+            (&mut job.version, progress.version),
+            (&mut job.revision, progress.revision),
+            (&mut job.request_hash, progress.request_hash),
+        ] {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        job.updated = now();
+        self.changed = true;
+        Ok(())
+    }
+
+    /// A move that can't be is a fault of ours; the job stays where it is, and the log says so.
+    pub(super) fn move_job(&mut self, to: Move) {
+        let Some(job) = &mut self.remembered.status.job else {
+            return;
+        };
+        match step(job.phase, to) {
+            Ok(phase) => job.phase = phase,
+            Err(illegal) => eprintln!("asu: a job can't make the move {illegal:?}"),
+        }
+        (job.percent, job.queue_position, job.bytes, job.bytes_total) = (None, None, None, None);
+        job.detail.clear();
+        job.updated = now();
+        self.changed = true;
+    }
+
+    fn fail(&mut self, error: Error) {
+        if self.phase() == Some(Phase::Flashing) {
+            self.remembered.status.notice = Some(notices::failed(&error));
+        }
+        self.move_job(Move::Fail);
+        if let Some(job) = &mut self.remembered.status.job {
+            job.error = Some(error);
+        }
+    }
+
+    /// Ends the job; an image that was verified stays in hand, everything else goes.
+    fn end_with(&mut self, error: Error) -> Result<(), Error> {
+        let kept = self.hand.is_some();
+        self.answer_waiting(Err(error.clone()));
+        self.fail(error);
+        store::remove_folder(&self.paths.real(JOB_FOLDER))?;
+        if !kept {
+            self.drop_image()?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
+        self.changed = true;
+        let wanted = crate::settings::Settings::read(&self.paths)
+            .is_ok_and(|settings| settings.login_notice);
+        let notice = self.remembered.status.notice.as_ref().filter(|_| wanted);
+        self.journal.login_line(notice)?;
+        self.journal.save(&self.remembered)
+    }
+}

@@ -1,0 +1,140 @@
+//! `asu daemon`: publishes the object, supervises the job, flashes.
+//!
+//! One loop: it sleeps until a message, an event of the job or a deadline comes. Idle there is no
+//! deadline, so that nothing wakes it.
+
+pub mod engine;
+mod journal;
+mod local;
+mod notices;
+pub mod object;
+pub mod phase;
+pub mod query;
+pub mod router;
+pub mod task;
+mod work;
+
+use crate::error::{Error, Kind};
+use crate::paths::Paths;
+use engine::{Engine, Ticket};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use object::{Handled, Reply};
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+use ubus::{Incoming, Request, Service, Status};
+
+/// Subscribers are told at most four times a second.
+const NOTIFY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs until it is killed.
+pub fn run(paths: &Paths) -> Result<(), Error> {
+    let mut engine = Engine::new(paths)?;
+    let mut bus = Bus {
+        service: Service::new(&paths.socket(), object::spec()),
+        waiting: HashMap::new(),
+        told: None,
+    };
+    loop {
+        wait(bus.fds(&engine), bus.deadline(&engine))?;
+        // A state that can't be written (no space in /tmp) must not end the job it is about.
+        if let Err(error) = engine.advance() {
+            eprintln!("asu: {error}");
+        }
+        bus.round(&mut engine);
+    }
+}
+
+/// Sleeps until one of `fds` has something to say, or the deadline has come.
+pub fn wait(fds: Vec<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<(), Error> {
+    let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
+        // Rounded up, or the last millisecond would be spent asking again and again.
+        let pause = deadline.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+        PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX)
+    });
+    let mut fds: Vec<PollFd<'_>> = fds
+        .into_iter()
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        .collect();
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Error::new(
+            Kind::Internal,
+            format!("The agent can't wait for events: {errno}."),
+        )),
+    }
+}
+
+/// The object on the bus.
+struct Bus {
+    service: Service,
+    /// Callers whose answers take time.
+    waiting: HashMap<Ticket, Request>,
+    /// When subscribers were last told, and whether something changed since.
+    told: Option<(Instant, bool)>,
+}
+
+impl Bus {
+    fn fds<'a>(&'a self, engine: &'a Engine) -> Vec<BorrowedFd<'a>> {
+        self.service.fd().into_iter().chain(engine.fds()).collect()
+    }
+
+    fn deadline(&self, engine: &Engine) -> Option<Instant> {
+        let notify = match self.told {
+            Some((at, true)) => Some(at + NOTIFY_PAUSE),
+            _ => None,
+        };
+        [self.service.deadline(), engine.deadline(), notify]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn round(&mut self, engine: &mut Engine) {
+        for incoming in self.service.dispatch() {
+            if let Incoming::Request(request) = incoming {
+                self.handle(engine, request);
+            }
+        }
+        for (ticket, answer) in engine.answers() {
+            if let Some(request) = self.waiting.remove(&ticket) {
+                self.reply(request, answer.map_or_else(Reply::error, Reply::Found));
+            }
+        }
+        self.notify(engine);
+    }
+
+    fn handle(&mut self, engine: &mut Engine, request: Request) {
+        let method = request.method().to_owned();
+        match object::call(engine, &method, request.arguments()) {
+            Handled::Now(reply) => self.reply(request, reply),
+            Handled::Later(ticket) => drop(self.waiting.insert(ticket, request)),
+            Handled::InvalidArgument => self.service.complete(request, Status::InvalidArgument),
+            Handled::NoMethod => self.service.complete(request, Status::MethodNotFound),
+            Handled::NotFound => self.service.complete(request, Status::NotFound),
+        }
+    }
+
+    fn reply(&mut self, request: Request, reply: Reply) {
+        if let Err(error) = self.service.answer(request, &reply) {
+            eprintln!("asu: an answer can't be sent: {error}");
+        }
+    }
+
+    /// The last change is always told, if need be a moment later.
+    fn notify(&mut self, engine: &mut Engine) {
+        let changed = engine.take_changed() || matches!(self.told, Some((_, true)));
+        let recently = self.told.is_some_and(|(at, _)| at.elapsed() < NOTIFY_PAUSE);
+        if !changed {
+            return;
+        }
+        if recently {
+            self.told = self.told.map(|(at, _)| (at, true));
+            return;
+        }
+        self.told = Some((Instant::now(), false));
+        if let Err(error) = self.service.notify("status", engine.status()) {
+            eprintln!("asu: subscribers can't be told: {error}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the owner should know, in one line.
+
+use crate::api::{Check, Notice, NoticeKind, Outcome, Plan, Upgrade, Verdict};
+use crate::error::Error;
+use crate::system::now;
+use crate::upgrade::confirm::Pending;
+
+fn notice(kind: NoticeKind, text: String) -> Notice {
+    Notice {
+        kind,
+        text,
+        since: now(),
+    }
+}
+
+/// What the status says of a check that has ended.
+pub fn check(result: Result<&Plan, &Error>) -> Check {
+    Check {
+        running: false,
+        at: now(),
+        plan: result.ok().cloned(),
+        error: result.err().cloned(),
+    }
+}
+
+/// After a check: whether something newer is there. What a failed check leaves is the former notice.
+pub fn after_check(result: Result<&Plan, &Error>, former: Option<Notice>) -> Option<Notice> {
+    let Ok(plan) = result else {
+        return former;
+    };
+    let target = &plan.target;
+    match plan.verdict {
+        Verdict::Upgrade => Some(notice(
+            NoticeKind::UpgradeAvailable,
+            format!(
+                "OpenWrt {} is available: \"asu check\" shows what would change.",
+                target.version
+            ),
+        )),
+        Verdict::Blocked => Some(notice(
+            NoticeKind::UpgradeAvailable,
+            format!(
+                "OpenWrt {} is available, but something is in the way: see \"asu check\".",
+                target.version
+            ),
+        )),
+        Verdict::Rebuild => Some(notice(
+            NoticeKind::UpgradeAvailable,
+            "Newer packages are available: \"asu check\" shows which.".to_owned(),
+        )),
+        Verdict::Current | Verdict::Downgrade => {
+            former.filter(|notice| notice.kind != NoticeKind::UpgradeAvailable)
+        }
+    }
+}
+
+/// After the reboot.
+pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> Notice {
+    let to = &pending.to.version;
+    match confirmed.map(|upgrade| (upgrade.result, upgrade.differences.len())) {
+        Ok((Outcome::Confirmed, _)) => notice(
+            NoticeKind::Upgraded,
+            format!("Upgraded to OpenWrt {to}: everything is as promised."),
+        ),
+        Ok((Outcome::Differs, count)) => notice(
+            NoticeKind::UpgradeFailed,
+            format!(
+                "OpenWrt {to} runs, but {count} things are not as promised: see \"asu history\"."
+            ),
+        ),
+        Ok((Outcome::NotApplied, _)) => notice(
+            NoticeKind::UpgradeFailed,
+            format!("The upgrade to OpenWrt {to} did not take: the old system runs unchanged."),
+        ),
+        Err(error) => notice(
+            NoticeKind::UpgradeFailed,
+            format!(
+                "Whether the upgrade to OpenWrt {to} is complete could not be found out: {error}"
+            ),
+        ),
+    }
+}
+
+/// After a flash that never came to be.
+pub fn failed(error: &Error) -> Notice {
+    notice(NoticeKind::UpgradeFailed, error.message.clone())
+}

@@ -1,0 +1,127 @@
+//! Questions that take time: what the server has, what would change, whether a file is good.
+
+use super::engine::{Answer, Ticket};
+use super::router::{self, SystemValidator};
+use super::task::{Finished, Task};
+use crate::api::Verification;
+use crate::error::{Error, Kind};
+use crate::job::{Event, Order, Task as JobTask};
+use crate::paths::Paths;
+use crate::upgrade::verify::{self, Candidate};
+use crate::upgrade::Choice;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+
+/// What somebody wants to know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Question {
+    /// Which releases there are.
+    Versions,
+    /// What an upgrade would change.
+    Check(Choice),
+    /// Whether a file may be flashed.
+    Verify(PathBuf),
+}
+
+/// A question under way.
+pub struct Query {
+    question: Question,
+    task: Task,
+    tickets: Vec<Ticket>,
+    answer: Option<Result<Answer, Error>>,
+}
+
+impl Query {
+    /// Begins to find out.
+    pub fn start(paths: &Paths, question: Question, ticket: Ticket) -> Result<Query, Error> {
+        let order = |task, choice| -> Result<Task, Error> {
+            let inputs = router::inputs(paths, choice)?;
+            Task::job(paths, &Order { task, inputs })
+        };
+        let task = match &question {
+            Question::Versions => order(JobTask::Versions, Choice::default())?,
+            Question::Check(choice) => order(JobTask::Check, choice.clone())?,
+            Question::Verify(path) => verification(paths, Candidate::open(paths, path)?)?,
+        };
+        Ok(Query {
+            question,
+            task,
+            tickets: vec![ticket],
+            answer: None,
+        })
+    }
+
+    /// One more wants to know; false: but something else.
+    pub fn join(&mut self, question: &Question, ticket: Ticket) -> bool {
+        let same = self.question == *question;
+        if same {
+            self.tickets.push(ticket);
+        }
+        same
+    }
+
+    /// Whether it is a check for an upgrade.
+    pub fn is_check(&self) -> bool {
+        matches!(self.question, Question::Check(_))
+    }
+
+    /// What to wait for.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.task.fd()
+    }
+
+    /// Hears what the task has to say; the second value says that it has ended.
+    pub fn listen(&mut self) -> bool {
+        let (events, end) = match self.task.events() {
+            Ok(heard) => heard,
+            Err(error) => {
+                self.answer = Some(Err(error));
+                return true;
+            }
+        };
+        for event in events {
+            match event {
+                Event::Plan(plan) => self.answer = Some(Ok(Answer::Plan(plan))),
+                Event::Versions(versions) => self.answer = Some(Ok(Answer::Versions(versions))),
+                Event::Failed(error) => self.answer = Some(Err(error)),
+                Event::Progress(_) | Event::Image(_) => {}
+            }
+        }
+        end
+    }
+
+    /// The answer of a task that has ended, and who waits for it.
+    pub fn finish(self) -> (Vec<Ticket>, Result<Answer, Error>) {
+        let answer = match self.task.finish() {
+            Err(error) => Err(error),
+            Ok(Finished::Judged(judged)) => judged.map(|judged| {
+                let valid = judged.image.is_some();
+                Answer::Verification(Verification {
+                    checks: judged.checks,
+                    valid,
+                })
+            }),
+            Ok(Finished::Job(ended)) => self.answer.unwrap_or_else(|| {
+                let sentence = format!("The job that asks the server died ({ended}). Ask again.");
+                Err(Error::new(Kind::Internal, sentence))
+            }),
+            Ok(Finished::Flashed(_)) => Err(Error::new(Kind::Internal, "A question can't flash.")),
+        };
+        (self.tickets, answer)
+    }
+}
+
+fn verification(paths: &Paths, candidate: Candidate) -> Result<Task, Error> {
+    let paths = paths.clone();
+    let (device, _) = router::device_and_packages(&paths)?;
+    Task::thread(move |_| {
+        let mut validator = SystemValidator::new(&paths);
+        Finished::Judged(verify::verify(
+            &paths,
+            &device,
+            candidate,
+            None,
+            &mut validator,
+        ))
+    })
+}

@@ -1,0 +1,153 @@
+//! The router as the daemon finds it at the moment of a call: board, packages, settings.
+
+use crate::api::{AgentInfo, Info, PackageList};
+use crate::error::Error;
+use crate::paths::Paths;
+use crate::settings::Settings;
+use crate::system;
+use crate::upgrade::device::{self, Board, Device};
+use crate::upgrade::verify::{Validation, Validator};
+use crate::upgrade::{flash, installed, Choice, Inputs};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ubus::Bus;
+
+/// procd answers at once, or it is not there.
+const BOARD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reading and unpacking a large image on slow memory takes its time: sunxi boards need more than
+/// 16 seconds (openwrt#24243).
+const VALIDATION_PATIENCE: Duration = Duration::from_secs(180);
+
+/// Everything an upgrade starts from.
+pub fn inputs(paths: &Paths, choice: Choice) -> Result<Inputs, Error> {
+    let settings = Settings::read(paths)?;
+    settings.require_servers()?;
+    let database = installed::read(paths)?;
+    let installed = installed::Installed::from_database(&database)?;
+    let first_boot = first_boot(paths, &settings)?;
+    let device = device::device(paths, board(paths), &installed)?;
+    Ok(Inputs {
+        device,
+        installed,
+        settings,
+        first_boot,
+        choice,
+    })
+}
+
+/// The router, and its packages: name → version.
+pub fn device_and_packages(paths: &Paths) -> Result<(Device, BTreeMap<String, String>), Error> {
+    let database = installed::read(paths)?;
+    let installed = installed::Installed::from_database(&database)?;
+    let device = device::device(paths, board(paths), &installed)?;
+    Ok((device, package_list(&database, true)?.packages))
+}
+
+/// The answer of `packagelist`.
+pub fn packagelist(paths: &Paths, all: bool) -> Result<PackageList, Error> {
+    package_list(&installed::read(paths)?, all)
+}
+
+fn package_list(database: &packages::Installed, all: bool) -> Result<PackageList, Error> {
+    let pairs = database.packagelist(all).map_err(installed::unreadable)?;
+    let owned = |(name, version): (&str, &str)| (name.to_owned(), version.to_owned());
+    Ok(PackageList {
+        packages: pairs.into_iter().map(owned).collect(),
+    })
+}
+
+/// The answer of `info`.
+pub fn info(paths: &Paths) -> Result<Info, Error> {
+    let settings = Settings::read(paths)?;
+    let database = installed::read(paths)?;
+    let installed = installed::Installed::from_database(&database)?;
+    let device = device::device(paths, board(paths), &installed)?;
+    Ok(Info {
+        agent: AgentInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: 1,
+        },
+        device: device.info,
+        running: device.running,
+        database: installed.database,
+        servers: settings.servers,
+        memory: system::memory(paths)?,
+    })
+}
+
+fn first_boot(paths: &Paths, settings: &Settings) -> Result<Option<String>, Error> {
+    let Some(script) = &settings.init_script else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(paths.real(script));
+    text.map(Some)
+        .map_err(|error| Error::file(Path::new(script), "read (option init_script)", &error))
+}
+
+/// From procd, or from the files procd has it from.
+fn board(paths: &Paths) -> Board {
+    let asked = Bus::connect(&paths.socket())
+        .and_then(|mut bus| bus.call("system", "board", &NoArguments {}, BOARD_PATIENCE));
+    asked.unwrap_or_else(|_| Board::from_files(paths))
+}
+
+#[derive(Serialize)]
+struct NoArguments {}
+
+/// Asks procd, or where there is no bus `sysupgrade --test`, which asks the same programs.
+pub struct SystemValidator {
+    paths: Paths,
+    log: PathBuf,
+}
+
+impl SystemValidator {
+    /// For the router below `paths`.
+    pub fn new(paths: &Paths) -> Self {
+        let log = paths
+            .real(crate::paths::STATE_FOLDER)
+            .join("validation.log");
+        SystemValidator {
+            paths: paths.clone(),
+            log,
+        }
+    }
+
+    fn test(&self, path: &Path) -> Result<Validation, Error> {
+        let program = self.paths.real(flash::SYSUPGRADE);
+        let arguments = [Path::new("--test"), &self.paths.real(path)];
+        let ended = system::programs::run(&program, arguments, &self.log)?;
+        crate::store::remove(&self.log)?;
+        Ok(Validation {
+            valid: ended.status.success(),
+            forceable: false,
+            allow_backup: true,
+            detail: ended.output,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct ValidateArguments<'a> {
+    path: &'a Path,
+}
+
+impl Validator for SystemValidator {
+    fn validate(&mut self, path: &Path) -> Result<Validation, Error> {
+        let arguments = ValidateArguments { path };
+        let answer = Bus::connect(&self.paths.socket()).and_then(|mut bus| {
+            bus.call(
+                "system",
+                "validate_firmware_image",
+                &arguments,
+                VALIDATION_PATIENCE,
+            )
+        });
+        match answer {
+            Ok(validation) => Ok(validation),
+            Err(_) => self.test(path),
+        }
+    }
+}

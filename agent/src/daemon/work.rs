@@ -1,0 +1,234 @@
+//! The work of a job, step by step: fetch (the child), verify and flash (threads), go down.
+
+use super::engine::{Answer, Engine, RESTARTING};
+use super::phase::{phase_word, Move};
+use super::task::{Finished, Task};
+use super::{local, notices, router};
+use crate::api::{Goal, Phase};
+use crate::error::{Error, Kind};
+use crate::job::{Downloaded, Event};
+use crate::settings::Settings;
+use crate::system::now;
+use crate::upgrade::flash::{self, Before, Flash, SYSUPGRADE};
+use crate::upgrade::verify::{self, Candidate, Judged, VerifiedImage};
+use crate::upgrade::{confirm, Progress};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// procd ends every process within seconds of taking over. Who still lives after this long saw no
+/// upgrade.
+const DOWN_LIMIT: Duration = Duration::from_secs(300);
+
+/// What is under way.
+pub enum Work {
+    /// `asu job`, and its last word.
+    Fetch(Task, Option<Result<Downloaded, Error>>),
+    /// Hashing and judging a file.
+    Verify(Task),
+    /// Hook, backup, sysupgrade.
+    Flash(Task),
+    /// sysupgrade has begun; the deadline is for the case that nothing comes of it.
+    Down(Instant),
+}
+
+impl Work {
+    /// sysupgrade has handed over to procd.
+    pub fn going_down() -> Work {
+        Work::Down(Instant::now() + DOWN_LIMIT)
+    }
+
+    /// What to wait for.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Work::Fetch(task, _) | Work::Verify(task) | Work::Flash(task) => Some(task.fd()),
+            Work::Down(_) => None,
+        }
+    }
+
+    /// When it is over even if nothing comes.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Work::Down(deadline) => Some(*deadline),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Does what there is to do; none: the work is done.
+    pub(super) fn advance_work(&mut self, work: Work) -> Result<Option<Work>, Error> {
+        match work {
+            Work::Fetch(task, last_word) => self.advance_fetch(task, last_word).map(Some),
+            Work::Verify(mut task) => match task.events()? {
+                (_, false) => Ok(Some(Work::Verify(task))),
+                (_, true) => self.verified(task),
+            },
+            Work::Flash(task) => self.advance_flash(task).map(Some),
+            Work::Down(deadline) if Instant::now() < deadline => Ok(Some(Work::Down(deadline))),
+            Work::Down(_) => {
+                confirm::withdraw(&self.paths)?;
+                let sentence = "sysupgrade began, but the router did not restart. Look at \"logread\", then restart it by hand.";
+                Err(Error::new(Kind::Sysupgrade, sentence))
+            }
+        }
+    }
+
+    fn advance_fetch(
+        &mut self,
+        mut task: Task,
+        mut last_word: Option<Result<Downloaded, Error>>,
+    ) -> Result<Work, Error> {
+        let (events, end) = task.events()?;
+        for event in events {
+            match event {
+                Event::Progress(progress) => self.progress(progress)?,
+                Event::Plan(plan) => {
+                    self.remembered.status.check = Some(notices::check(Ok(&plan)));
+                }
+                Event::Image(downloaded) => last_word = Some(Ok(*downloaded)),
+                Event::Failed(error) => last_word = Some(Err(error)),
+                Event::Versions(_) => {}
+            }
+        }
+        match end {
+            true => self.fetched(task, last_word),
+            false => Ok(Work::Fetch(task, last_word)),
+        }
+    }
+
+    /// The job has ended: takes its image over, where it left one.
+    fn fetched(
+        &mut self,
+        task: Task,
+        last_word: Option<Result<Downloaded, Error>>,
+    ) -> Result<Work, Error> {
+        let Finished::Job(ended) = task.finish()? else {
+            return Err(Error::new(
+                Kind::Internal,
+                "The job ended with something else.",
+            ));
+        };
+        let phase = self.phase().map_or("at work", phase_word);
+        let downloaded = last_word.unwrap_or_else(|| {
+            let sentence = format!(
+                "The job died while it was {phase} ({ended}); nothing was flashed. Start it again."
+            );
+            Err(Error::new(Kind::Internal, sentence))
+        })?;
+        self.progress(Progress {
+            phase: Some(Phase::Verifying),
+            ..Progress::default()
+        })?;
+        let candidate = local::take_over(&self.paths)?;
+        self.remembered.downloaded = Some(downloaded.clone());
+        self.verify(candidate, Some(downloaded))
+    }
+
+    /// Begins to judge a file.
+    pub(super) fn verify(
+        &self,
+        candidate: Candidate,
+        downloaded: Option<Downloaded>,
+    ) -> Result<Work, Error> {
+        let paths = self.paths.clone();
+        let (device, _) = router::device_and_packages(&self.paths)?;
+        let promise = downloaded.map(|downloaded| (downloaded.promise, downloaded.request));
+        let task = Task::thread(move |_| {
+            let mut validator = router::SystemValidator::new(&paths);
+            Finished::Judged(verify::verify(
+                &paths,
+                &device,
+                candidate,
+                promise,
+                &mut validator,
+            ))
+        })?;
+        Ok(Work::Verify(task))
+    }
+
+    fn verified(&mut self, task: Task) -> Result<Option<Work>, Error> {
+        let image = match task.finish()? {
+            Finished::Judged(judged) => Arc::new(judged.and_then(Judged::into_result)?),
+            _ => {
+                return Err(Error::new(
+                    Kind::Internal,
+                    "The verification ended with something else.",
+                ))
+            }
+        };
+        self.remembered.status.image = Some(image.image().clone());
+        self.hand = Some(image.clone());
+        self.move_job(Move::Reach(Phase::Ready));
+        if let Some(job) = &mut self.remembered.status.job {
+            job.version.clone_from(&image.image().version);
+            job.revision.clone_from(&image.image().revision);
+            if job.goal == Goal::Download {
+                return Ok(None);
+            }
+        }
+        let work = self.flash(image)?;
+        self.move_job(Move::Reach(Phase::Flashing));
+        Ok(Some(work))
+    }
+
+    /// Begins to flash, unless the owner's wishes and the image do not go together.
+    pub(super) fn flash(&self, image: Arc<VerifiedImage>) -> Result<Work, Error> {
+        let settings = Settings::read(&self.paths)?;
+        let wanted = Flash {
+            keep: self.wishes.keep.unwrap_or(settings.keep_settings),
+            force: self.wishes.force,
+        };
+        flash::allowed(&image, &wanted)?;
+        let (device, packages) = router::device_and_packages(&self.paths)?;
+        let paths = self.paths.clone();
+        let task = Task::thread(move |teller| {
+            let before = Before {
+                paths: &paths,
+                device: &device,
+                packages: &packages,
+                settings: &settings,
+            };
+            let mut tell = |what: &str| {
+                let detail = Some(what.to_owned());
+                teller.tell(&Event::Progress(Progress {
+                    detail,
+                    ..Progress::default()
+                }));
+            };
+            Finished::Flashed(flash::flash(&before, &image, &wanted, &mut tell))
+        })?;
+        Ok(Work::Flash(task))
+    }
+
+    fn advance_flash(&mut self, mut task: Task) -> Result<Work, Error> {
+        let (events, end) = task.events()?;
+        for event in events {
+            if let Event::Progress(progress) = event {
+                // The answer has to leave before the system goes down.
+                if progress.detail.as_deref() == Some(SYSUPGRADE) {
+                    self.answer_waiting(Ok(Answer::Started { started: true }));
+                }
+                self.progress(progress)?;
+            }
+        }
+        if !end {
+            return Ok(Work::Flash(task));
+        }
+        match task.finish()? {
+            Finished::Flashed(result) => result?,
+            _ => {
+                return Err(Error::new(
+                    Kind::Internal,
+                    "The flash ended with something else.",
+                ))
+            }
+        };
+        if let Some(job) = &mut self.remembered.status.job {
+            RESTARTING.clone_into(&mut job.detail);
+            job.updated = now();
+        }
+        self.changed = true;
+        Ok(Work::going_down())
+    }
+}

@@ -1,0 +1,61 @@
+//! `asu job`: the daemon's child, which does everything that touches the network or parses what
+//! came from it, up to a complete image file.
+//!
+//! It gets an [`Order`] as one JSON object on standard input, tells what happens as one
+//! [`Event`] a line on standard output, and ends. It is never asked to stop: it is killed.
+
+mod run;
+
+pub use run::main;
+
+use crate::api::{ImageCheck, Plan, Versions};
+use crate::error::Error;
+use crate::upgrade::promise::Promise;
+use crate::upgrade::{Inputs, Progress};
+use serde::{Deserialize, Serialize};
+
+/// What is to be done.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Order {
+    /// How far to go.
+    pub task: Task,
+    /// From where.
+    pub inputs: Inputs,
+}
+
+/// How far a job goes.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// To the server's list of releases.
+    Versions,
+    /// To a plan.
+    Check,
+    /// To an image.
+    Download,
+}
+
+/// What a job tells; the last three end it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// Where it is.
+    Progress(Progress),
+    /// What will be asked for (also the last word of a check).
+    Plan(Box<Plan>),
+    /// The last word of `versions`.
+    Versions(Versions),
+    /// The last word of a download: `firmware.bin` lies in the job's folder.
+    Image(Box<Downloaded>),
+    /// Why there is no last word of another kind.
+    Failed(Error),
+}
+
+/// What a download ends with.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Downloaded {
+    /// What the image is held against.
+    pub promise: Promise,
+    /// The check `request`.
+    pub request: ImageCheck,
+}

@@ -1,0 +1,208 @@
+//! The job itself: from the order to its last word.
+
+use super::{Downloaded, Event, Order, Task};
+use crate::api::{CheckResult, Phase};
+use crate::error::{Error, Kind};
+use crate::paths::{Paths, JOB_FOLDER};
+use crate::server::{Client, Options};
+use crate::settings::Settings;
+use crate::system::room;
+use crate::upgrade::plan::{self, Planned};
+use crate::upgrade::promise::Promise;
+use crate::upgrade::{build, download, offer, Inputs, Progress, Watcher};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+/// An order names every installed package; 2,000 of them take some 300 KB.
+const ORDER_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The system's certificates (ca-bundle), in the router's terms.
+const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Reads the order from standard input, does it, and tells of it on standard output.
+pub fn main(paths: &Paths) -> ExitCode {
+    let mut teller = Teller;
+    let last_word = match order().and_then(|order| run(paths, order, &mut teller)) {
+        Ok(event) => event,
+        Err(error) => Event::Failed(error),
+    };
+    match teller.tell(&last_word) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn order() -> Result<Order, Error> {
+    // Without the daemon nobody waits for the image, and nobody would clean up behind us.
+    let deadly = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    deadly.map_err(|errno| {
+        Error::new(
+            Kind::Internal,
+            format!("The job can't tie itself to its daemon: {errno}."),
+        )
+    })?;
+    let mut text = Vec::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(ORDER_LIMIT)
+        .read_to_end(&mut text);
+    let order = read
+        .map_err(|error| error.to_string())
+        .and_then(|_| serde_json::from_slice(&text).map_err(|error| error.to_string()));
+    order.map_err(|error| {
+        let sentence = format!(
+            "\"asu job\" is for the daemon, which gives it an order on standard input: {error}."
+        );
+        Error::new(Kind::Usage, sentence)
+    })
+}
+
+/// Writes events; when nobody reads them any more, the job is over.
+struct Teller;
+
+impl Teller {
+    fn tell(&mut self, event: &Event) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        let mut out = std::io::stdout().lock();
+        out.write_all(&line)?;
+        out.flush()
+    }
+}
+
+impl Watcher for Teller {
+    fn progress(&mut self, progress: Progress) {
+        if self.tell(&Event::Progress(progress)).is_err() {
+            std::process::exit(1);
+        }
+    }
+}
+
+fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error> {
+    let inputs = &order.inputs;
+    if order.task == Task::Versions {
+        return first_server(paths, &inputs.settings, |client, url| {
+            let mut versions = offer::versions(
+                &client.overview()?,
+                &inputs.device.info,
+                &inputs.device.running,
+            );
+            versions.server = url.to_owned();
+            Ok(Event::Versions(versions))
+        });
+    }
+    teller.progress(Progress {
+        phase: Some(Phase::Checking),
+        ..Progress::default()
+    });
+    let (client, offer, planned) = first_server(paths, &inputs.settings, |client, url| {
+        teller.progress(Progress {
+            server: Some(url.to_owned()),
+            ..Progress::default()
+        });
+        let offer = choose(&client, inputs)?;
+        let planned = plan(&client, inputs, &offer)?;
+        Ok((client, offer, planned))
+    })?;
+    if order.task == Task::Check {
+        return Ok(Event::Plan(Box::new(planned.plan)));
+    }
+    fetch(paths, inputs, &client, &offer, &planned, teller)
+}
+
+/// The first server that can be reached does the work; what any other fault says is the answer.
+fn first_server<T>(
+    paths: &Paths,
+    settings: &Settings,
+    mut work: impl FnMut(Client, &str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    settings.require_servers()?;
+    let options = Options {
+        ca_file: settings.ca_file.as_ref().map(|file| paths.real(file)),
+        ca_bundle: paths.real(CA_BUNDLE),
+        proxy: settings.proxy.clone(),
+    };
+    let mut last = None;
+    for url in &settings.servers {
+        match Client::new(url, &options)
+            .map_err(Error::from)
+            .and_then(|client| work(client, url))
+        {
+            Err(error) if matches!(error.kind, Kind::Offline | Kind::Overloaded) => {
+                last = Some(error)
+            }
+            result => return result,
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::new(Kind::Internal, "No upgrade server was asked.")))
+}
+
+fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
+    let device = &inputs.device;
+    offer::choose(
+        client,
+        &device.info,
+        &device.running,
+        inputs.choice.version.as_deref(),
+    )
+}
+
+fn plan(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Planned, Error> {
+    let wanted = plan::wanted(inputs, offer);
+    let questions = wanted.questions(&inputs.installed);
+    let available =
+        client.versions_of(&offer.path, &offer.profile.target, &offer.arch, &questions)?;
+    drop(questions);
+    Ok(plan::plan(inputs, offer, wanted, &available))
+}
+
+fn fetch(
+    paths: &Paths,
+    inputs: &Inputs,
+    client: &Client,
+    offer: &offer::Offer,
+    planned: &Planned,
+    teller: &mut Teller,
+) -> Result<Event, Error> {
+    let request = planned.request(inputs.choice.force)?;
+    teller.progress(Progress {
+        phase: Some(Phase::Requesting),
+        version: Some(offer.version.clone()),
+        revision: Some(offer.revision.clone()),
+        ..Progress::default()
+    });
+    teller
+        .tell(&Event::Plan(Box::new(planned.plan.clone())))
+        .map_err(|error| {
+            Error::new(
+                Kind::Internal,
+                format!("Nobody listens to the job: {error}."),
+            )
+        })?;
+    let built = build::build(
+        client,
+        &request,
+        &inputs.device.info,
+        &build::Pace::default(),
+        teller,
+    )?;
+    let mut promise = Promise::new(planned, &request, &built);
+    let changes: BTreeMap<String, String> = offer
+        .package_changes
+        .iter()
+        .filter_map(|change| Some((change.source.clone(), change.target.clone()?)))
+        .collect();
+    let check = promise.check(&inputs.installed, &changes);
+    if check.result == CheckResult::Fail {
+        return Err(Error::new(Kind::Mismatch, check.detail));
+    }
+    let mut room = |size| room::require(paths, size);
+    let downloaded =
+        download::download(client, &built, &paths.real(JOB_FOLDER), &mut room, teller)?;
+    promise.size = downloaded.size;
+    Ok(Event::Image(Box::new(Downloaded {
+        promise,
+        request: check,
+    })))
+}

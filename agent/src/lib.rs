@@ -1,0 +1,19 @@
+//! Attended sysupgrade for OpenWrt: the agent that has an image built with the router's packages,
+//! makes sure of it, flashes it and after the reboot says whether the promise was kept.
+//!
+//! [`upgrade`] is the pipeline; [`job`] runs the half of it that touches the network, [`daemon`]
+//! the half that may flash; [`cli`] asks the daemon.
+#![deny(unsafe_code)]
+
+pub mod api;
+pub mod cli;
+pub mod daemon;
+pub mod error;
+pub mod job;
+pub mod paths;
+pub mod server;
+pub mod settings;
+mod store;
+pub mod system;
+mod uci;
+pub mod upgrade;

@@ -1,0 +1,198 @@
+//! `/etc/config/attendedsysupgrade`: what the owner set (design section 8).
+//!
+//! The file is shared with the existing tools and never written. Where an option of the `agent`
+//! section is unset, the option of the same name in an `owut` section counts.
+
+use crate::error::{Error, Kind};
+use crate::paths::Paths;
+use crate::uci::{self, Section};
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+
+/// Where the options are, in the router's terms.
+pub const FILE: &str = "/etc/config/attendedsysupgrade";
+
+/// What the owner set, with defaults for what was left open.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Settings {
+    /// URLs in the order in which they are tried.
+    pub servers: Vec<String>,
+    /// A line after login.
+    pub login_notice: bool,
+    /// Unless the caller says otherwise.
+    pub keep_settings: bool,
+    /// Folder for a backup of the settings before each flash.
+    pub backup: Option<String>,
+    /// A program that may veto the flash.
+    pub pre_install: Option<String>,
+    /// A script for the first boot of the new system.
+    pub init_script: Option<String>,
+    /// MiB.
+    pub rootfs_size: Option<u32>,
+    /// `squashfs`, `ext4`
+    pub fstype: Option<String>,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<String>,
+    /// URL of a proxy.
+    pub proxy: Option<String>,
+    /// Packages to add.
+    pub add: Vec<String>,
+    /// Packages to leave out.
+    pub remove: Vec<String>,
+    /// Packages that may be missing.
+    pub ignore: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the router's settings; a missing file means defaults (and no server).
+    pub fn read(paths: &Paths) -> Result<Settings, Error> {
+        let path = paths.real(FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Settings::parse(&text),
+            Err(error) if error.kind() == ErrorKind::NotFound => Settings::parse(""),
+            Err(error) => Err(Error::file(&path, "read", &error)),
+        }
+    }
+
+    /// Reads the text of the file.
+    pub fn parse(text: &str) -> Result<Settings, Error> {
+        let sections = uci::parse(text).map_err(|malformed| {
+            Error::new(
+                Kind::Usage,
+                format!(
+                    "{FILE} is not valid in line {}: correct it there, or with uci.",
+                    malformed.line
+                ),
+            )
+        })?;
+        let agent = Options::new(&sections);
+        let servers = sections.iter().filter(|section| section.kind == "server");
+        Ok(Settings {
+            servers: servers
+                .filter_map(|section| section.option("url"))
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .collect(),
+            login_notice: agent.flag("login_notice", false)?,
+            keep_settings: agent.flag("keep_settings", true)?,
+            backup: agent.text("backup"),
+            pre_install: agent.text("pre_install"),
+            init_script: agent.text("init_script"),
+            rootfs_size: agent.number("rootfs_size")?,
+            fstype: agent.text("fstype"),
+            ca_file: agent.text("ca_file"),
+            proxy: agent.text("proxy"),
+            add: agent.list("add"),
+            remove: agent.list("remove"),
+            ignore: agent.list("ignore"),
+        })
+    }
+
+    /// The servers, or a sentence that says how to name one.
+    pub fn require_servers(&self) -> Result<(), Error> {
+        if self.servers.is_empty() {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("{FILE} names no upgrade server: add a section \"config server\" with an option url."),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The `agent` section with the `owut` section behind it.
+struct Options<'a> {
+    sections: Vec<&'a Section>,
+}
+
+impl<'a> Options<'a> {
+    fn new(sections: &'a [Section]) -> Self {
+        let of = |kind: &'static str| {
+            sections
+                .iter()
+                .filter(move |section| section.kind == kind || section.name == kind)
+        };
+        Options {
+            sections: of("agent").chain(of("owut")).collect(),
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let mut found = self
+            .sections
+            .iter()
+            .filter_map(|section| section.option(name));
+        found.next().map(str::to_owned)
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let mut lists = self.sections.iter().map(|section| section.list(name));
+        lists.find(|list| !list.is_empty()).unwrap_or_default()
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u32>, Error> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(invalid(name, &text, "a whole number")),
+        }
+    }
+
+    /// As uci's own tools read truth values.
+    fn flag(&self, name: &str, default: bool) -> Result<bool, Error> {
+        match self.text(name).as_deref() {
+            None => Ok(default),
+            Some("1" | "on" | "true" | "yes" | "enabled") => Ok(true),
+            Some("0" | "off" | "false" | "no" | "disabled") => Ok(false),
+            Some(text) => Err(invalid(name, text, "0 or 1")),
+        }
+    }
+}
+
+fn invalid(name: &str, text: &str, wanted: &str) -> Error {
+    Error::new(
+        Kind::Usage,
+        format!("{FILE}: option {name} is \"{text}\", but has to be {wanted}."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owut_section_counts_where_ours_says_nothing() {
+        let settings = Settings::parse(
+            "config server 'server'\n option url 'https://one.example/'\nconfig server\n option url 'https://two.example'\n
+             config owut 'owut'\n option rootfs_size '256'\n list add 'a'\n option init_script '/x'\n
+             config agent 'agent'\n option init_script '/y'\n option keep_settings 'off'\n",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.servers,
+            ["https://one.example", "https://two.example"]
+        );
+        assert_eq!(settings.rootfs_size, Some(256));
+        assert_eq!(settings.add, ["a"]);
+        assert_eq!(settings.init_script.as_deref(), Some("/y"));
+        assert!(!settings.keep_settings);
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let settings = Settings::parse("").unwrap();
+        assert!(settings.keep_settings && !settings.login_notice);
+        assert_eq!(settings.require_servers().unwrap_err().kind, Kind::Usage);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_place() {
+        let error =
+            Settings::parse("config agent 'agent'\n option rootfs_size 'big'\n").unwrap_err();
+        assert!(error.message.contains("rootfs_size is \"big\""), "{error}");
+        let error =
+            Settings::parse("config agent 'agent'\n option keep_settings 'maybe'\n").unwrap_err();
+        assert!(error.message.contains("keep_settings"), "{error}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Small JSON files that must be whole at all times: a temporary file, fsync, rename.
+
+use crate::error::Error;
+use serde::{de::DeserializeOwned, Serialize};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// No record of ours comes near; whatever does is not ours.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Makes a folder that only we may enter, with its parents.
+pub fn private_folder(path: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Error::file(path, "created", &error))
+}
+
+/// Writes `value` so that after a power cut either the old or the new file is there.
+pub fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text =
+        serde_json::to_vec(value).map_err(|error| Error::file(path, "written", &error.into()))?;
+    write_bytes(path, &text)
+}
+
+/// The same with bytes.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let new = path.with_extension("new");
+    let result = write_new(&new, bytes).and_then(|()| fs::rename(&new, path));
+    if let Err(error) = result {
+        // The write error is what the caller has to hear of, not that of tidying up behind it.
+        let _ = fs::remove_file(&new);
+        return Err(Error::file(path, "written", &error));
+    }
+    // The rename itself has to reach the flash too; where a folder can't be synced (some file
+    // systems refuse), the file still is whole.
+    if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Reads what [`write`] wrote; `None` when there is nothing.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(file) => file
+            .take(LIMIT)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::file(path, "read", &error))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file(path, "read", &error)),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::file(path, "understood", &error.into()))
+}
+
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file(path, "removed", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder and all in it, where it is there.
+pub fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file(path, "removed", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/record.json");
+        private_folder(path.parent().unwrap()).unwrap();
+        assert_eq!(read::<Vec<u32>>(&path).unwrap(), None);
+        write(&path, &vec![1, 2]).unwrap();
+        write(&path, &vec![3]).unwrap();
+        assert_eq!(read::<Vec<u32>>(&path).unwrap(), Some(vec![3]));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+
+    #[test]
+    fn half_a_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        fs::write(&path, "[1,").unwrap();
+        let error = read::<Vec<u32>>(&path).unwrap_err();
+        assert_eq!(error.kind, Kind::Storage);
+        assert!(error.message.contains("record.json"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        write(&path, &1).unwrap();
+        fs::create_dir(folder.path().join("record.new")).unwrap();
+        write(&path, &2).unwrap_err();
+        assert_eq!(read::<u32>(&path).unwrap(), Some(1));
+    }
+}

@@ -1,0 +1,251 @@
+//! Stage 8, after the reboot: was the promise kept?
+//!
+//! pending.json is written before the flash and survives it (keep.d); the history keeps the last
+//! ten upgrades, each with the default packages of the image that was flashed.
+
+use super::device::Device;
+use crate::api::{Difference, DifferenceKind, Outcome, Release, Upgrade};
+use crate::error::Error;
+use crate::paths::{Paths, RECORD_FOLDER};
+use crate::store;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How many upgrades the history keeps: a few hundred bytes each on a small flash.
+const HISTORY_LIMIT: usize = 10;
+
+/// A flash that was begun.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Pending {
+    /// What ran.
+    pub from: Release,
+    /// What is to run.
+    pub to: Release,
+    /// When it was begun.
+    pub at: i64,
+    /// During which boot; while it is the same, the flash is still to come.
+    pub boot_id: String,
+    /// Whether the settings are kept.
+    pub kept_settings: bool,
+    /// Package → version of the image; empty where nobody said.
+    pub manifest: BTreeMap<String, String>,
+    /// The image's default packages, as far as known.
+    pub defaults: Vec<String>,
+    /// What was installed before.
+    pub packages_before: BTreeMap<String, String>,
+}
+
+/// An entry of history.json.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Record {
+    /// What the owner gets to see.
+    #[serde(flatten)]
+    pub upgrade: Upgrade,
+    /// The image's default packages: what the next plan needs to tell them from the owner's.
+    #[serde(default)]
+    pub defaults: Vec<String>,
+}
+
+fn pending_file(paths: &Paths) -> PathBuf {
+    paths.real(RECORD_FOLDER).join("pending.json")
+}
+
+fn history_file(paths: &Paths) -> PathBuf {
+    paths.real(RECORD_FOLDER).join("history.json")
+}
+
+/// Writes down what the router is to become.
+pub fn promise(paths: &Paths, pending: &Pending) -> Result<(), Error> {
+    store::private_folder(&paths.real(RECORD_FOLDER))?;
+    store::write(&pending_file(paths), pending)
+}
+
+/// Takes it back: nothing was flashed.
+pub fn withdraw(paths: &Paths) -> Result<(), Error> {
+    store::remove(&pending_file(paths))
+}
+
+/// What is still to be confirmed.
+pub fn pending(paths: &Paths) -> Result<Option<Pending>, Error> {
+    store::read(&pending_file(paths))
+}
+
+/// The past, newest first.
+pub fn history(paths: &Paths) -> Result<Vec<Record>, Error> {
+    Ok(store::read(&history_file(paths))?.unwrap_or_default())
+}
+
+/// Holds the router against the promise, and writes down what came of it.
+pub fn confirm(
+    paths: &Paths,
+    pending: &Pending,
+    device: &Device,
+    packages: &BTreeMap<String, String>,
+) -> Result<Record, Error> {
+    let record = judge(pending, &device.release(), packages);
+    let mut history = history(paths)?;
+    history.insert(0, record.clone());
+    history.truncate(HISTORY_LIMIT);
+    store::write(&history_file(paths), &history)?;
+    withdraw(paths)?;
+    Ok(record)
+}
+
+fn judge(pending: &Pending, running: &Release, packages: &BTreeMap<String, String>) -> Record {
+    let mut differences = release_differences(pending, running);
+    differences.extend(package_differences(&pending.manifest, packages));
+    let same_release = *running == pending.from;
+    let result = match differences.is_empty() {
+        true => Outcome::Confirmed,
+        false if same_release && *packages == pending.packages_before => Outcome::NotApplied,
+        false => Outcome::Differs,
+    };
+    Record {
+        upgrade: Upgrade {
+            from: pending.from.clone(),
+            to: pending.to.clone(),
+            at: pending.at,
+            result,
+            differences: if result == Outcome::Differs {
+                differences
+            } else {
+                Vec::new()
+            },
+            kept_settings: pending.kept_settings,
+        },
+        defaults: pending.defaults.clone(),
+    }
+}
+
+/// An image without metadata promised no release.
+fn release_differences(pending: &Pending, running: &Release) -> Vec<Difference> {
+    let pairs = [
+        (
+            DifferenceKind::Version,
+            &pending.to.version,
+            &running.version,
+        ),
+        (
+            DifferenceKind::Revision,
+            &pending.to.revision,
+            &running.revision,
+        ),
+    ];
+    let other = pairs
+        .into_iter()
+        .filter(|(_, to, found)| !to.is_empty() && to != found);
+    other
+        .map(|(kind, to, found)| Difference {
+            kind,
+            name: String::new(),
+            expected: Some(to.clone()),
+            found: Some(found.clone()),
+        })
+        .collect()
+}
+
+/// An image that nobody described promised no packages.
+fn package_differences(
+    manifest: &BTreeMap<String, String>,
+    packages: &BTreeMap<String, String>,
+) -> Vec<Difference> {
+    if manifest.is_empty() {
+        return Vec::new();
+    }
+    let difference =
+        |name: &String, expected: Option<&String>, found: Option<&String>| Difference {
+            kind: DifferenceKind::Package,
+            name: name.clone(),
+            expected: expected.cloned(),
+            found: found.cloned(),
+        };
+    let other = manifest
+        .iter()
+        .filter(|(name, version)| packages.get(*name) != Some(version));
+    let other = other.map(|(name, version)| difference(name, Some(version), packages.get(name)));
+    let extra = packages
+        .iter()
+        .filter(|(name, _)| !manifest.contains_key(*name));
+    other
+        .chain(extra.map(|(name, version)| difference(name, None, Some(version))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(version: &str) -> Release {
+        Release {
+            version: version.to_owned(),
+            revision: format!("r-{version}"),
+        }
+    }
+
+    fn packages(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        list.iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn pending() -> Pending {
+        Pending {
+            from: release("1"),
+            to: release("2"),
+            manifest: packages(&[("luci", "2"), ("libc", "2")]),
+            packages_before: packages(&[("luci", "1"), ("libc", "1")]),
+            ..Pending::default()
+        }
+    }
+
+    #[test]
+    fn each_outcome_has_its_case() {
+        let pending = pending();
+        let as_promised = judge(&pending, &release("2"), &pending.manifest);
+        assert_eq!(as_promised.upgrade.result, Outcome::Confirmed);
+        let untouched = judge(&pending, &release("1"), &pending.packages_before);
+        assert_eq!(untouched.upgrade.result, Outcome::NotApplied);
+        assert!(untouched.upgrade.differences.is_empty());
+        let other = judge(
+            &pending,
+            &release("2"),
+            &packages(&[("libc", "2"), ("luci", "3"), ("x", "1")]),
+        );
+        assert_eq!(other.upgrade.result, Outcome::Differs);
+        let told: Vec<_> = other
+            .upgrade
+            .differences
+            .iter()
+            .map(|d| (d.name.as_str(), d.found.as_deref()))
+            .collect();
+        assert_eq!(told, [("luci", Some("3")), ("x", Some("1"))]);
+    }
+
+    #[test]
+    fn a_rebuild_of_the_same_release_is_told_apart_by_its_packages() {
+        let mut pending = pending();
+        pending.to = release("1");
+        let untouched = judge(&pending, &release("1"), &pending.packages_before);
+        assert_eq!(untouched.upgrade.result, Outcome::NotApplied);
+        let done = judge(&pending, &release("1"), &pending.manifest);
+        assert_eq!(done.upgrade.result, Outcome::Confirmed);
+    }
+
+    #[test]
+    fn the_history_keeps_ten_and_the_promise_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path(), None);
+        let device = Device::default();
+        for n in 0..12 {
+            promise(&paths, &Pending { at: n, ..pending() }).unwrap();
+            let there = super::pending(&paths).unwrap().unwrap();
+            confirm(&paths, &there, &device, &BTreeMap::new()).unwrap();
+        }
+        let history = history(&paths).unwrap();
+        assert_eq!(history.len(), 10);
+        assert_eq!(history[0].upgrade.at, 11);
+        assert_eq!(super::pending(&paths).unwrap(), None);
+    }
+}
