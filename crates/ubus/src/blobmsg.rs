@@ -139,10 +139,8 @@ impl<'a> Field<'a> {
         let kind = Type::from_id(attr.id).filter(|_| attr.extended);
         let (length, rest) = attr.data.split_first_chunk().ok_or(Malformed)?;
         let length = usize::from(u16::from_be_bytes(*length));
-        let name = rest.get(..length).ok_or(Malformed)?;
-        if rest.get(length) != Some(&0) {
-            return Err(Malformed);
-        }
+        // Name and terminator: like any text it ends at its first NUL.
+        let name = rest.get(..=length).and_then(text).ok_or(Malformed)?;
         let data = attr.data.get(padded(length + 3)..).ok_or(Malformed)?;
         let value = Value::read(kind.ok_or(Malformed)?, data)?;
         Ok(Field { name, value })

@@ -139,6 +139,12 @@ fn texts_end_at_their_first_nul() {
         Fields::new(&out).find("name"),
         Ok(Some(Value::String(b"a")))
     );
+
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out);
+    writer.bool("na\0me", true);
+    writer.finish().unwrap();
+    assert_eq!(Fields::new(&out).find("na"), Ok(Some(Value::Int8(1))));
 }
 
 #[test]
