@@ -44,7 +44,7 @@ fn list(all: bool) -> Result<Reply, Error> {
         world: File::open(c"/etc/apk/world", Database::World)?,
         opkg: File::open(c"/usr/lib/opkg/status", Database::Opkg)?,
     })?;
-    let list = installed.packagelist(all)?;
+    let list = installed.packagelist_bytes(all)?;
     let reply = Reply::write(|writer| {
         writer.table("packages", |packages| {
             for (name, version) in list {

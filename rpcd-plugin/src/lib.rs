@@ -21,7 +21,7 @@
 //! cargo rustc -p rpcd-plugin --lib --profile router --features plugin --crate-type cdylib
 //! ```
 //!
-//! as `target/…/router/librpcd_plugin.so`. Of libubus it calls `ubus_add_object` and
+//! as `target/…/router/libattendedsysupgrade.so`. Of libubus it calls `ubus_add_object` and
 //! `ubus_send_reply`, which rpcd has loaded already, and of libubox nothing; all else is libc's.
 #![no_std]
 

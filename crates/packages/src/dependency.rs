@@ -1,5 +1,7 @@
 //! What one package, or the user, asks of others: `name`, `!name`, `name@tag`, `name>=1.2`.
 
+use crate::list::{split, Entries};
+
 /// How a list of dependencies is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -25,17 +27,24 @@ pub struct Dependency<'a> {
     pub tag: &'a str,
 }
 
-/// The entries of a list, in its order.
+/// The entries of a list, in its order. Those without a name are passed over.
 #[derive(Clone, Debug)]
 pub struct Dependencies<'a> {
-    rest: &'a str,
+    entries: Entries<'a>,
     style: Style,
 }
 
 impl<'a> Dependencies<'a> {
-    /// Goes through a list written in this style. Entries without a name are passed over.
+    /// Goes through a list written in this style.
     pub fn new(list: &'a str, style: Style) -> Dependencies<'a> {
-        Dependencies { rest: list, style }
+        Dependencies::of_bytes(list.as_bytes(), style)
+    }
+
+    pub(crate) fn of_bytes(list: &'a [u8], style: Style) -> Dependencies<'a> {
+        Dependencies {
+            entries: Entries::new(list, style),
+            style,
+        }
     }
 }
 
@@ -43,21 +52,11 @@ impl<'a> Iterator for Dependencies<'a> {
     type Item = Dependency<'a>;
 
     fn next(&mut self) -> Option<Dependency<'a>> {
-        while !self.rest.is_empty() {
-            let (entry, rest) = match self.style {
-                Style::Apk => split(self.rest, |byte| byte.is_ascii_whitespace()),
-                Style::Opkg => split(self.rest, |byte| byte == b',' || byte == b'|'),
-            };
-            self.rest = rest.get(1..).unwrap_or("");
-            let found = match self.style {
-                Style::Apk => Dependency::apk(entry),
-                Style::Opkg => Dependency::opkg(entry),
-            };
-            if !found.name.is_empty() {
-                return Some(found);
-            }
-        }
-        None
+        let entry = self.entries.next()?;
+        Some(match self.style {
+            Style::Apk => apk(entry.text),
+            Style::Opkg => opkg(entry.text),
+        })
     }
 }
 
@@ -65,39 +64,46 @@ impl<'a> Dependency<'a> {
     /// An entry as apk writes it, in its world or among dependencies and provides. The tag may
     /// stand before the constraint (apk's own order) or after it.
     pub fn apk(entry: &'a str) -> Dependency<'a> {
-        let (conflict, entry) = match entry.strip_prefix("!") {
-            Some(rest) => (true, rest),
-            None => (false, entry),
-        };
-        let (before, constraint) = split(entry, is_operator);
-        let (name, tag) = split(before, |byte| byte == b'@');
-        let (operator, version) = split(constraint, |byte| !is_operator(byte));
-        let (version, late_tag) = split(version, |byte| byte == b'@');
-        let tag = if tag.is_empty() { late_tag } else { tag };
-        let tag = tag.get(1..).unwrap_or("");
-        Dependency {
-            conflict,
-            name,
-            operator,
-            version,
-            tag,
-        }
+        apk(entry.as_bytes())
     }
 
     /// An entry as opkg writes it.
     pub fn opkg(entry: &'a str) -> Dependency<'a> {
-        let (name, constraint) = split(entry, |byte| byte == b'(');
-        let (_, constraint) = split(constraint, is_operator);
-        let (operator, version) = split(constraint, |byte| !is_operator(byte));
-        let (version, _) = split(version, |byte| byte == b')');
-        let (name, version) = (name.trim_ascii(), version.trim_ascii());
-        Dependency {
-            conflict: false,
-            name,
-            operator,
-            version,
-            tag: "",
-        }
+        opkg(entry.as_bytes())
+    }
+}
+
+fn apk(entry: &[u8]) -> Dependency<'_> {
+    let (conflict, entry) = match entry {
+        [b'!', rest @ ..] => (true, rest),
+        _ => (false, entry),
+    };
+    let (before, constraint) = split(entry, is_operator);
+    let (name, tag) = split(before, |byte| byte == b'@');
+    let (operator, version) = split(constraint, |byte| !is_operator(byte));
+    let (version, late_tag) = split(version, |byte| byte == b'@');
+    let tag = if tag.is_empty() { late_tag } else { tag };
+    Dependency {
+        conflict,
+        name: text(name),
+        operator: text(operator),
+        version: text(version),
+        tag: text(tag.get(1..).unwrap_or(&[])),
+    }
+}
+
+fn opkg(entry: &[u8]) -> Dependency<'_> {
+    let (name, constraint) = split(entry, |byte| byte == b'(');
+    let (_, constraint) = split(constraint, is_operator);
+    let (operator, version) = split(constraint, |byte| !is_operator(byte));
+    let (version, _) = split(version, |byte| byte == b')');
+    let (name, operator, version) = (text(name), text(operator), text(version));
+    Dependency {
+        conflict: false,
+        name,
+        operator,
+        version,
+        tag: "",
     }
 }
 
@@ -105,12 +111,9 @@ fn is_operator(byte: u8) -> bool {
     matches!(byte, b'<' | b'>' | b'=' | b'~')
 }
 
-/// What stands before the first byte of a kind, and the rest from there on. Only ASCII is asked
-/// for, so that both are text again. (Bytes, because searching for characters is a large part of
-/// the standard library, and this goes into a plugin of 12 KiB.)
-pub(crate) fn split(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
-    let end = text.bytes().position(is_end).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
+/// Cut at ASCII characters, a text remains text.
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes.trim_ascii()).unwrap_or("")
 }
 
 #[cfg(test)]
@@ -141,6 +144,7 @@ mod tests {
                 (false, ".extra-deps", "><", "Q1abc=", ""),
             ),
             ("so:libc.so=1", (false, "so:libc.so", "=", "1", "")),
+            ("größe@ünd=ö", (false, "größe", "=", "ö", "ünd")),
         ] {
             assert_eq!(parts(Dependency::apk(entry)), expected, "{entry}");
         }
@@ -148,12 +152,12 @@ mod tests {
 
     #[test]
     fn lists_of_both_styles() {
-        let list = " libc  libubox20260213=1\t!x\n= @tag ";
+        let list = " libc  libubox20260213=1\t!x\n= @tag ! ";
         let found: Vec<_> = Dependencies::new(list, Style::Apk)
             .map(|d| d.name)
             .collect();
         assert_eq!(found, ["libc", "libubox20260213", "x"]);
-        let list = "libc, kernel (= 6.12.87-1), a | b (>> 2), ,";
+        let list = "libc, kernel (= 6.12.87-1), a | b (>> 2), ,(= 1),";
         let found: Vec<_> = Dependencies::new(list, Style::Opkg).map(parts).collect();
         assert_eq!(
             found,

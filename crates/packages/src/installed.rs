@@ -1,32 +1,32 @@
 //! The set of installed packages, kept as one text and where in it each field stands.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::sort::sort;
-use crate::{is_pseudo, is_virtual, Database, Dependencies, Error, Style, World};
+use crate::list::{push, sort, Entries, Pairs};
+use crate::{is_pseudo, is_virtual_name, text_of, Database, Dependencies, Error, Style, World};
 
 /// What is kept of all records together, in bytes. 10,000 packages need some 2 MiB, the largest
 /// router's database 200 KiB.
 const MAX_TEXT: usize = 8 * 1024 * 1024;
 
-/// A piece of the text.
+/// A piece of the text. An empty one is a field that is not there.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     start: u32,
     pub len: u32,
 }
 
+pub(crate) const NAME: usize = 0;
+pub(crate) const VERSION: usize = 1;
+
 /// Where the fields of one package stand.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    pub name: Span,
+    /// Name, version, depends, provides, architecture, ABI version or apk's tags.
+    pub fields: [Span; 6],
     /// The name's length without its ABI suffix.
     pub bare: u32,
-    pub version: Span,
-    pub arch: Span,
-    pub provides: Span,
-    pub depends: Span,
+    /// Whether it was asked for by name.
     pub wanted: bool,
 }
 
@@ -34,7 +34,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub struct Installed {
     database: Database,
-    text: String,
+    /// Printable ASCII.
+    text: Vec<u8>,
     entries: Vec<Entry>,
     /// Whether `wanted` means anything: opkg's database says it, for apk the world must come.
     wanted_known: bool,
@@ -49,10 +50,10 @@ pub struct Package<'a> {
 
 impl Installed {
     pub(crate) fn new(database: Database) -> Installed {
-        let wanted_known = database == Database::Opkg;
+        let wanted_known = matches!(database, Database::Opkg);
         Installed {
             database,
-            text: String::new(),
+            text: Vec::new(),
             entries: Vec::new(),
             wanted_known,
         }
@@ -78,99 +79,122 @@ impl Installed {
     /// # Errors
     /// [`Error::NoWorld`] where apk's world was not read.
     pub fn wanted(&self) -> Result<impl Iterator<Item = Package<'_>> + Clone + '_, Error> {
-        if !self.wanted_known {
-            return Err(Error::NoWorld);
-        }
+        self.expect_wanted()?;
         Ok(self
             .packages()
             .filter(|package| package.is_wanted() && !package.is_virtual()))
     }
 
-    /// Marks what the world asks for. Grows with the packages times the logarithm of the world.
-    pub fn set_world(&mut self, world: &World) -> Result<(), Error> {
-        let wanted = self.wanted_by(world)?;
-        for (entry, wanted) in self.entries.iter_mut().zip(wanted) {
-            entry.wanted = wanted;
+    pub(crate) fn expect_wanted(&self) -> Result<(), Error> {
+        if self.wanted_known {
+            Ok(())
+        } else {
+            Err(Error::NoWorld)
         }
-        self.wanted_known = true;
-        Ok(())
     }
 
-    fn wanted_by(&self, world: &World) -> Result<Vec<bool>, Error> {
-        let names = self.asked_for(world)?;
-        let mut borne = filled(names.len())?;
-        let mut wanted = filled(self.entries.len())?;
-        let mut provided: Vec<(usize, usize)> = Vec::new();
-        for (at, package) in self.packages().enumerate() {
-            for name in [package.name(), package.bare_name()] {
-                if let Ok(asked) = names.binary_search(&name) {
-                    set(&mut borne, asked);
-                    set(&mut wanted, at);
-                }
-            }
-            for provide in package.provides() {
-                if let Ok(asked) = names.binary_search(&provide.name) {
-                    provided.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-                    provided.push((asked, at));
-                }
-            }
+    /// Marks what the world asks for. Grows with the packages times the logarithm of the world.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn set_world(&mut self, world: &World) -> Result<(), Error> {
+        let mut entries = core::mem::take(&mut self.entries);
+        let result = self.mark(world, &mut entries);
+        self.entries = entries;
+        self.wanted_known = result.is_ok();
+        result
+    }
+
+    fn mark(&self, world: &World, entries: &mut [Entry]) -> Result<(), Error> {
+        // Each name asked for, and the package that bears it.
+        let mut asked = self.asked_for(world, entries)?;
+        for entry in entries.iter_mut() {
+            let (name, bare) = self.names(entry);
+            entry.wanted = bear(&mut asked, name, name) | bear(&mut asked, bare, name);
         }
         // Only now is it known which names no package bears itself: these are met by whoever
         // provides them.
-        for (asked, at) in provided {
-            if borne.get(asked) == Some(&false) {
-                set(&mut wanted, at);
+        asked.retain(|(_, bearer)| bearer.is_empty());
+        if !asked.is_empty() {
+            for entry in entries {
+                let mut provides = self.provides(entry);
+                entry.wanted |= provides.any(|provided| bear(&mut asked, provided.name, &[]));
             }
         }
-        Ok(wanted)
+        Ok(())
     }
 
     /// The world's names and what virtual packages depend on, sorted. A virtual package is there
     /// only because the user gave these names one after the other.
-    fn asked_for<'a>(&'a self, world: &'a World) -> Result<Vec<&'a str>, Error> {
-        let mut names = Vec::new();
-        let mut ask = |name| {
-            names.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-            names.push(name);
-            Ok(())
-        };
-        for name in world.names() {
-            ask(name)?;
+    fn asked_for<'a>(&'a self, world: &'a World, entries: &[Entry]) -> Result<Pairs<'a>, Error> {
+        let mut asked = Pairs::new();
+        for entry in world.entries() {
+            push(&mut asked, entry.name, &[])?;
         }
-        for package in self.packages().filter(Package::is_virtual) {
-            for dependency in package.depends().filter(|dependency| !dependency.conflict) {
-                ask(dependency.name)?;
+        for entry in entries {
+            let (name, _) = self.names(entry);
+            if is_virtual_name(name) {
+                for held in self.depends(entry).filter(|held| !held.is_conflict()) {
+                    push(&mut asked, held.name, &[])?;
+                }
             }
         }
-        sort(&mut names, |a, b| a <= b)?;
-        names.dedup();
-        Ok(names)
+        sort(&mut asked)?;
+        asked.dedup_by_key(|pair| pair.0);
+        Ok(asked)
     }
 
-    pub(crate) fn get(&self, span: Span) -> &str {
-        let start = span.start as usize;
-        self.text
-            .get(start..start + span.len as usize)
-            .unwrap_or("")
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
-    /// Adds to the text. `after` must be the piece added last, or an empty one.
-    pub(crate) fn append(&mut self, after: Span, more: &str) -> Result<Span, Error> {
-        if self.text.len() + more.len() > MAX_TEXT {
+    /// The name with and without ABI suffix.
+    pub(crate) fn names(&self, entry: &Entry) -> (&[u8], &[u8]) {
+        let [name, ..] = entry.fields;
+        let name = self.get(name);
+        (name, name.get(..entry.bare as usize).unwrap_or(name))
+    }
+
+    pub(crate) fn version(&self, entry: &Entry) -> &[u8] {
+        let [_, version, ..] = entry.fields;
+        self.get(version)
+    }
+
+    fn depends(&self, entry: &Entry) -> Entries<'_> {
+        let [_, _, depends, ..] = entry.fields;
+        Entries::new(self.get(depends), self.style())
+    }
+
+    fn provides(&self, entry: &Entry) -> Entries<'_> {
+        let [_, _, _, provides, ..] = entry.fields;
+        Entries::new(self.get(provides), self.style())
+    }
+
+    fn style(&self) -> Style {
+        match self.database {
+            Database::Opkg => Style::Opkg,
+            Database::Apk | Database::World => Style::Apk,
+        }
+    }
+
+    pub(crate) fn get(&self, span: Span) -> &[u8] {
+        let rest = self.text.get(span.start as usize..).unwrap_or(&[]);
+        rest.get(..span.len as usize).unwrap_or(&[])
+    }
+
+    /// Adds to the text.
+    pub(crate) fn append(&mut self, more: &[u8]) -> Result<Span, Error> {
+        let start = self.text.len();
+        if start + more.len() > MAX_TEXT {
             return Err(Error::TooLarge(self.database));
         }
         self.text
             .try_reserve(more.len())
             .map_err(|_| Error::OutOfMemory)?;
-        let start = if after.len == 0 {
-            self.text.len() as u32
-        } else {
-            after.start
-        };
-        self.text.push_str(more);
+        self.text.extend_from_slice(more);
         Ok(Span {
-            start,
-            len: after.len + more.len() as u32,
+            start: start as u32,
+            len: more.len() as u32,
         })
     }
 
@@ -192,51 +216,50 @@ impl Installed {
     }
 }
 
-/// So many times false.
-fn filled(len: usize) -> Result<Vec<bool>, Error> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(len).map_err(|_| Error::OutOfMemory)?;
-    all.resize(len, false);
-    Ok(all)
-}
-
-fn set(all: &mut [bool], at: usize) {
-    if let Some(one) = all.get_mut(at) {
-        *one = true;
+/// Notes who bears a name, if it is one of those asked for. Says whether it is.
+fn bear<'a>(asked: &mut Pairs<'a>, name: &[u8], bearer: &'a [u8]) -> bool {
+    let at = asked.partition_point(|pair| pair.0 < name);
+    match asked.get_mut(at) {
+        Some(pair) if pair.0 == name => {
+            pair.1 = bearer;
+            true
+        }
+        _ => false,
     }
 }
 
 impl<'a> Package<'a> {
     /// The name as the database has it, with its ABI suffix: `libubox20260213`.
     pub fn name(&self) -> &'a str {
-        self.set.get(self.entry.name)
+        text_of(self.set.names(self.entry).0)
     }
 
     /// The name without ABI suffix, as the upgrade server knows it: `libubox`.
     pub fn bare_name(&self) -> &'a str {
-        self.name()
-            .get(..self.entry.bare as usize)
-            .unwrap_or(self.name())
+        text_of(self.set.names(self.entry).1)
     }
 
     /// The version: `2026.02.13~1aa36ee7-r1`.
     pub fn version(&self) -> &'a str {
-        self.set.get(self.entry.version)
+        text_of(self.set.version(self.entry))
     }
 
     /// The architecture; empty where the database has none.
     pub fn arch(&self) -> &'a str {
-        self.set.get(self.entry.arch)
+        let [.., arch, _] = self.entry.fields;
+        text_of(self.set.get(arch))
     }
 
     /// The further names it answers to, with their versions.
     pub fn provides(&self) -> Dependencies<'a> {
-        Dependencies::new(self.set.get(self.entry.provides), self.style())
+        let [_, _, _, provides, ..] = self.entry.fields;
+        Dependencies::of_bytes(self.set.get(provides), self.set.style())
     }
 
     /// What it needs.
     pub fn depends(&self) -> Dependencies<'a> {
-        Dependencies::new(self.set.get(self.entry.depends), self.style())
+        let [_, _, depends, ..] = self.entry.fields;
+        Dependencies::of_bytes(self.set.get(depends), self.set.style())
     }
 
     /// Whether somebody asked for it, see [`Installed::wanted`]. False for all while apk's world
@@ -250,9 +273,9 @@ impl<'a> Package<'a> {
         is_pseudo(self.bare_name())
     }
 
-    /// Whether it was made up on this router, see [`is_virtual`].
+    /// Whether it was made up on this router, see [`crate::is_virtual`].
     pub fn is_virtual(&self) -> bool {
-        is_virtual(self.name())
+        is_virtual_name(self.set.names(self.entry).0)
     }
 
     /// Whether it bears this name, with or without ABI suffix, or provides it.
@@ -260,12 +283,5 @@ impl<'a> Package<'a> {
         self.name() == name
             || self.bare_name() == name
             || self.provides().any(|provide| provide.name == name)
-    }
-
-    fn style(&self) -> Style {
-        match self.set.database {
-            Database::Opkg => Style::Opkg,
-            Database::Apk | Database::World => Style::Apk,
-        }
     }
 }

@@ -17,25 +17,31 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod apk;
 mod dependency;
-mod draft;
 mod error;
 mod installed;
 mod lines;
+mod list;
 mod name;
-mod opkg;
 mod packagelist;
 mod providers;
 mod read;
-mod sort;
+mod record;
 pub mod version;
 mod world;
 
 pub use dependency::{Dependencies, Dependency, Style};
 pub use error::{Database, Error};
 pub use installed::{Installed, Package};
+pub use list::Pairs;
 pub use name::{is_pseudo, is_virtual, BadName, PackageName};
 pub use providers::Providers;
 pub use read::{read, Files, Reader, Source};
 pub use world::{World, WorldReader};
+
+use name::is_virtual_name;
+
+/// What the readers have let through is ASCII.
+fn text_of(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or("")
+}

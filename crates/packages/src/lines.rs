@@ -35,7 +35,7 @@ impl Lines {
     pub fn feed(
         &mut self,
         mut piece: &[u8],
-        mut each: impl FnMut(Line<'_>) -> Result<(), Error>,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         while let Some(end) = newline(piece) {
             let (line, rest) = piece.split_at_checked(end).unwrap_or((piece, &[]));
@@ -66,7 +66,7 @@ impl Lines {
     /// The last line, where the file does not end with a newline.
     pub fn finish(
         &mut self,
-        mut each: impl FnMut(Line<'_>) -> Result<(), Error>,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if self.held.is_empty() {
             return Ok(());

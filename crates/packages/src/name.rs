@@ -101,7 +101,11 @@ pub fn is_pseudo(name: &str) -> bool {
 /// Whether this is a virtual package, one that `apk add --virtual .NAME` made up on the router to
 /// hold its dependencies together. No feed has it.
 pub fn is_virtual(name: &str) -> bool {
-    name.starts_with('.')
+    is_virtual_name(name.as_bytes())
+}
+
+pub(crate) fn is_virtual_name(name: &[u8]) -> bool {
+    name.first() == Some(&b'.')
 }
 
 #[cfg(test)]

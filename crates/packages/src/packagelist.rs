@@ -1,48 +1,51 @@
 //! The answer to the ubus method `packagelist`.
 
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
-use crate::sort::sort;
-use crate::{version, Error, Installed, Package};
+use crate::list::{push, sort, Pairs};
+use crate::{is_virtual_name, text_of, Error, Installed};
 
 impl Installed {
     /// The pairs of name without ABI suffix and version, sorted by the bytes of the name, no name
     /// twice: what `packagelist {all}` answers as `packages`. Without `all` only the
     /// [`wanted`](Installed::wanted) ones; virtual packages never.
     ///
-    /// Where several ABI versions of one library are installed the name has the newest version.
+    /// Where several ABI versions of one library are installed the name has the version of the one
+    /// that stands last in the database, which is the newest ABI's in apk's sorted one.
     ///
     /// # Errors
     /// [`Error::NoWorld`] without `all` where apk's world was not read; [`Error::OutOfMemory`].
     pub fn packagelist(&self, all: bool) -> Result<Vec<(&str, &str)>, Error> {
-        let mut list = Vec::new();
-        if all {
-            gather(
-                &mut list,
-                self.packages().filter(|package| !package.is_virtual()),
-            )?;
-        } else {
-            gather(&mut list, self.wanted()?)?;
-        }
-        sort(&mut list, |a, b| match a.0.cmp(b.0) {
-            Ordering::Equal => version::compare(a.1, b.1)
-                .then_with(|| a.1.cmp(b.1))
-                .is_ge(),
-            order => order.is_lt(),
-        })?;
-        list.dedup_by_key(|pair| pair.0);
-        Ok(list)
+        let pairs = self.packagelist_bytes(all)?;
+        Ok(pairs
+            .into_iter()
+            .map(|(name, version)| (text_of(name), text_of(version)))
+            .collect())
     }
-}
 
-fn gather<'a>(
-    list: &mut Vec<(&'a str, &'a str)>,
-    packages: impl Iterator<Item = Package<'a>>,
-) -> Result<(), Error> {
-    for package in packages {
-        list.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        list.push((package.bare_name(), package.version()));
+    /// The same as bytes, which all are printable ASCII.
+    ///
+    /// # Errors
+    /// As [`Installed::packagelist`].
+    pub fn packagelist_bytes(&self, all: bool) -> Result<Pairs<'_>, Error> {
+        if !all {
+            self.expect_wanted()?;
+        }
+        let mut pairs = Pairs::new();
+        for entry in self.entries() {
+            let (name, bare) = self.names(entry);
+            if (all || entry.wanted) && !is_virtual_name(name) {
+                push(&mut pairs, bare, self.version(entry))?;
+            }
+        }
+        sort(&mut pairs)?;
+        pairs.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1 = later.1;
+            }
+            same
+        });
+        Ok(pairs)
     }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! From the opened files to the installed set.
 
-use crate::draft::Draft;
-use crate::lines::{Line, Lines};
-use crate::{apk, opkg, Database, Error, Installed, World, WorldReader};
+use crate::lines::Lines;
+use crate::record::Record;
+use crate::{Database, Error, Installed, World, WorldReader};
 
 /// A file the caller has opened.
 pub trait Source {
@@ -60,20 +60,22 @@ pub fn read<S: Source>(files: Files<S>) -> Result<Installed, Error> {
 
 fn read_one<S: Source>(database: Database, mut source: S) -> Result<Installed, Error> {
     let mut reader = Reader::new(database);
-    drain(&mut source, database, |piece| reader.feed(piece))?;
+    drain(&mut source, database, &mut |piece| reader.feed(piece))?;
     reader.finish()
 }
 
 fn read_world<S: Source>(mut source: S) -> Result<World, Error> {
     let mut reader = WorldReader::default();
-    drain(&mut source, Database::World, |piece| reader.feed(piece))?;
+    drain(&mut source, Database::World, &mut |piece| {
+        reader.feed(piece)
+    })?;
     reader.finish()
 }
 
 fn drain(
     source: &mut impl Source,
     database: Database,
-    mut feed: impl FnMut(&[u8]) -> Result<(), Error>,
+    feed: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut buffer = [0; 4096];
     loop {
@@ -88,7 +90,7 @@ fn drain(
 /// Reads one database in pieces of any size.
 pub struct Reader {
     lines: Lines,
-    draft: Draft,
+    record: Record,
 }
 
 impl Reader {
@@ -101,7 +103,7 @@ impl Reader {
         };
         Reader {
             lines: Lines::default(),
-            draft: Draft::new(database),
+            record: Record::new(database),
         }
     }
 
@@ -110,8 +112,8 @@ impl Reader {
     /// # Errors
     /// See [`Error`]. Nothing can be read after one.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let draft = &mut self.draft;
-        self.lines.feed(piece, |line| take(draft, line))
+        let record = &mut self.record;
+        self.lines.feed(piece, &mut |line| record.line(line))
     }
 
     /// The file has ended; the last record may lack its blank line.
@@ -119,22 +121,12 @@ impl Reader {
     /// # Errors
     /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
     pub fn finish(mut self) -> Result<Installed, Error> {
-        let draft = &mut self.draft;
-        self.lines.finish(|line| take(draft, line))?;
-        draft.end(self.lines.number())?;
-        if self.draft.set.packages().len() == 0 {
-            return Err(Error::Empty(self.draft.set.database()));
+        let record = &mut self.record;
+        self.lines.finish(&mut |line| record.line(line))?;
+        record.end(self.lines.number())?;
+        if self.record.set.packages().len() == 0 {
+            return Err(Error::Empty(self.record.set.database()));
         }
-        Ok(self.draft.set)
-    }
-}
-
-fn take(draft: &mut Draft, line: Line<'_>) -> Result<(), Error> {
-    if line.bytes.iter().all(u8::is_ascii_whitespace) && line.whole {
-        return draft.end(line.number);
-    }
-    match draft.set.database() {
-        Database::Opkg => opkg::line(draft, line),
-        Database::Apk | Database::World => apk::line(draft, line),
+        Ok(self.record.set)
     }
 }

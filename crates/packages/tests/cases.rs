@@ -321,15 +321,13 @@ fn half_a_database() {
 }
 
 #[test]
-fn two_abi_versions_of_a_library_are_one_name_with_the_newer_version() {
+fn two_abi_versions_of_a_library_are_one_name_with_the_last_ones_version() {
     let record = |abi: &str, version: &str| {
         format!("P:libssl{abi}\nV:{version}\ng:openwrt:abiversion={abi}\n\n")
     };
-    let db = record("1", "1.9-r1") + &record("3", "1.10-r2") + &record("2", "1.10_rc1");
-    assert_eq!(
-        lists(&db, "libssl1\n"),
-        ("libssl=1.10-r2".into(), "libssl=1.9-r1".into())
-    );
+    let db = record("1", "1.9-r1") + "P:luci\nV:1\n\n" + &record("3", "1.10-r2");
+    let expected = ("libssl=1.10-r2 luci=1".into(), "libssl=1.9-r1".into());
+    assert_eq!(lists(&db, "libssl1\n"), expected);
 }
 
 #[test]

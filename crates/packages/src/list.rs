@@ -1,0 +1,151 @@
+//! Lists of names, as bytes. The parts of this crate that the rpcd plugin is made of keep to bytes:
+//! what the standard library brings along for text is larger than the plugin may be.
+
+use alloc::vec::Vec;
+
+use crate::{Error, Style};
+
+/// One entry of a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// All of it, without white space around it.
+    pub text: &'a [u8],
+    /// Its name, without `!`, tag and constraint. Not empty.
+    pub name: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Whether the name must not be there.
+    pub fn is_conflict(&self) -> bool {
+        self.text.first() == Some(&b'!')
+    }
+}
+
+/// The entries of a list, in its order. Those without a name are passed over.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries<'a> {
+    rest: &'a [u8],
+    ends: fn(u8) -> bool,
+}
+
+impl<'a> Entries<'a> {
+    pub fn new(list: &'a [u8], style: Style) -> Entries<'a> {
+        let ends: fn(u8) -> bool = match style {
+            Style::Apk => |byte| byte.is_ascii_whitespace(),
+            Style::Opkg => |byte| matches!(byte, b',' | b'|'),
+        };
+        Entries { rest: list, ends }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        while !self.rest.is_empty() {
+            let (text, rest) = split(self.rest, self.ends);
+            self.rest = rest.get(1..).unwrap_or(&[]);
+            let text = text.trim_ascii();
+            let named = text.strip_prefix(b"!").unwrap_or(text);
+            let (name, _) = split(named, |byte| {
+                matches!(byte, b'@' | b'<' | b'>' | b'=' | b'~' | b'(' | b' ' | b'\t')
+            });
+            if !name.is_empty() {
+                return Some(Entry { text, name });
+            }
+        }
+        None
+    }
+}
+
+/// What stands before the first byte of a kind, and the rest from there on.
+pub(crate) fn split(text: &[u8], is_end: fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|&byte| is_end(byte));
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, &[]))
+}
+
+/// Names, each with something that belongs to it: its version, who bears it.
+pub type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+/// Adds a pair, if there is memory for it.
+pub(crate) fn push<'a>(
+    pairs: &mut Pairs<'a>,
+    name: &'a [u8],
+    other: &'a [u8],
+) -> Result<(), Error> {
+    pairs.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+    pairs.push((name, other));
+    Ok(())
+}
+
+/// Sorts by the bytes of the names; pairs of one name keep their order.
+///
+/// It merges neighbours first and halves last, and leaves alone what is in order already: databases
+/// are sorted but for the few names whose ABI suffix goes away, and that takes linear time.
+pub(crate) fn sort(pairs: &mut Pairs<'_>) -> Result<(), Error> {
+    let mut left = Vec::new();
+    left.try_reserve_exact(pairs.len())
+        .map_err(|_| Error::OutOfMemory)?;
+    let mut width = 1;
+    while width < pairs.len() {
+        for run in pairs.chunks_mut(2 * width) {
+            merge(run, width, &mut left);
+        }
+        width *= 2;
+    }
+    Ok(())
+}
+
+/// Merges the first `width` pairs with the rest; each of the two is sorted.
+fn merge<'a>(run: &mut [(&'a [u8], &'a [u8])], width: usize, left: &mut Pairs<'a>) {
+    match (run.get(width - 1), run.get(width)) {
+        (Some(last), Some(first)) if last.0 > first.0 => {}
+        _ => return,
+    }
+    left.clear();
+    left.extend(run.iter().take(width));
+    let mut left = left.iter().peekable();
+    let mut from = width;
+    // What is written stays behind what is read: `to` is `from` less what is left of `left`.
+    for to in 0..run.len() {
+        let next = match (left.peek(), run.get(from)) {
+            (Some(item), Some(other)) if other.0 < item.0 => {
+                from += 1;
+                *other
+            }
+            (Some(_), _) => match left.next() {
+                Some(item) => *item,
+                None => return,
+            },
+            // The rest stands where it belongs.
+            (None, _) => return,
+        };
+        if let Some(place) = run.get_mut(to) {
+            *place = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_sorts_and_keeps_the_order_of_equals(
+            names in proptest::collection::vec("[ab]{0,3}", 0..80),
+        ) {
+            let marks: Vec<[u8; 1]> = (0..80).map(|mark| [mark]).collect();
+            let mut pairs = Pairs::new();
+            for (name, mark) in names.iter().zip(&marks) {
+                push(&mut pairs, name.as_bytes(), mark).unwrap();
+            }
+            let mut expected = pairs.clone();
+            expected.sort_by_key(|pair| pair.0);
+            sort(&mut pairs).unwrap();
+            prop_assert_eq!(pairs, expected);
+        }
+    }
+}
