@@ -1,11 +1,20 @@
 //! What an ImageBuilder says of itself, and where it is.
 
+use crate::releases::is_plain;
 use crate::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The folder of the ImageBuilder for a version and target, if the server has one.
+/// The folder of the ImageBuilder for a version and target, if the server has one. Neither leads out of `imagebuilders`,
+/// whatever the download site calls its targets.
 pub fn folder(config: &Config, version: &str, target: &str) -> Option<PathBuf> {
+    let plain = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let (board, subtarget) = target.split_once('/')?;
+    if !plain(board) || !plain(subtarget) || !is_plain(version) {
+        return None;
+    }
     let named = config
         .imagebuilder_folders
         .get(&(version.to_owned(), target.to_owned()))
@@ -76,7 +85,8 @@ pub fn parse_manifest(text: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{build_packages, parse_info, parse_manifest, Info};
+    use super::{build_packages, folder, parse_info, parse_manifest, Info};
+    use crate::Config;
 
     const INFO: &str = "Current Target: \"ath79/generic\"\nCurrent Revision: \"r1-abc\"\nDefault Packages: a b\n\
                         Available Profiles:\n\nx_one:\n    X One\n    Packages: c -b\n    hasImageMetadata: 1\n\
@@ -110,6 +120,32 @@ mod tests {
             words("-a -b c d")
         );
         assert_eq!(build_packages(&words("c d"), &info, false), words("c d"));
+    }
+
+    #[test]
+    fn folders_stay_where_they_are() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let inside = dir.path().join("ib");
+        for place in [
+            dir.path().join("a/b"),
+            dir.path().join("ib/1.0/a/b"),
+            dir.path().join("a"),
+        ] {
+            std::fs::create_dir_all(&place).expect("folder");
+            std::fs::write(place.join("Makefile"), "").expect("file");
+        }
+        let config = Config::new("http://127.0.0.1:1", "/nonexistent", &inside);
+        assert_eq!(folder(&config, "1.0", "a/b"), Some(inside.join("1.0/a/b")));
+        let absolute = format!("{}", dir.path().join("a").display());
+        for (version, target) in [
+            ("1.0", "a/c"),
+            ("1.0", "../../a"),
+            ("..", "a/b"),
+            ("1.0", &absolute),
+            ("1.0", "/a"),
+        ] {
+            assert_eq!(folder(&config, version, target), None, "{version} {target}");
+        }
     }
 
     #[test]

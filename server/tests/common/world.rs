@@ -15,7 +15,8 @@ pub struct World {
     pub server: Server,
     /// The download site.
     pub site: upstream::Server,
-    dir: TempDir,
+    /// The folder of everything.
+    pub dir: TempDir,
 }
 
 /// Versions and targets there are ImageBuilders for.

@@ -1,0 +1,350 @@
+//! Builds from the first request to the last byte of the image.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
+
+mod common;
+
+use asu_server::Lifetimes;
+use common::world::{go, World};
+use common::{finish, get, poll, post, send, Answer};
+use mini_imagebuilder::{folder, payload, sha256_hex};
+use serde_json::{json, Value};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+fn request(packages: &[&str]) -> Value {
+    json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink,archer-c7-v2", "packages": packages,
+        "client": "test/1.0"})
+}
+
+fn with(mut request: Value, name: &str, value: impl Into<Value>) -> Value {
+    request[name] = value.into();
+    request
+}
+
+fn hash(answer: &Answer) -> String {
+    answer.json()["request_hash"]
+        .as_str()
+        .expect("hash")
+        .to_owned()
+}
+
+/// Path of the sysupgrade image in an answer.
+fn image(done: &Value) -> (String, Value) {
+    let images = done["images"].as_array().expect("images");
+    let image = images
+        .iter()
+        .find(|image| image["type"] == "sysupgrade")
+        .expect("sysupgrade image");
+    let (folder, name) = (
+        done["bin_dir"].as_str().expect("folder"),
+        image["name"].as_str().expect("name"),
+    );
+    (format!("/store/{folder}/{name}"), image.clone())
+}
+
+/// Names in the store, without those of builds that run.
+fn stored(world: &World) -> Vec<String> {
+    let entries = fs::read_dir(world.store()).expect("store");
+    entries
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_image_holds_what_was_asked_for() {
+    let world = World::new(|config| config.allow_defaults = true);
+    let script = "uci set system.@system[0].hostname='$(touch /tmp/x)'\n";
+    let asked = with(
+        with(
+            request(&["luci", "-ppp", "-ppp-mod-pppoe"]),
+            "defaults",
+            script,
+        ),
+        "rootfs_size_mb",
+        256,
+    );
+    let done = finish(world.addr(), &post(world.addr(), &asked));
+    assert_eq!(done.status, 200, "{}", String::from_utf8_lossy(&done.body));
+    let (path, image) = image(&done.json());
+    let answer = get(world.addr(), &path);
+    assert_eq!(
+        sha256_hex(&answer.body),
+        image["sha256"].as_str().expect("sha256")
+    );
+    let file = world.store().join("../image");
+    fs::write(&file, &answer.body).expect("file");
+    let content = payload::read(&file).expect("payload");
+    assert!(content.packages.contains_key("luci") && !content.packages.contains_key("ppp"));
+    assert_eq!(
+        content
+            .files
+            .get("/etc/uci-defaults/99-asu-defaults")
+            .map(String::as_str),
+        Some(script)
+    );
+    assert_eq!(content.rootfs_mb, 256);
+    assert_eq!(stored(&world).len(), 1, "nothing is left beside the images");
+}
+
+/// All of the absolute list and nothing of the defaults but that.
+#[test]
+fn diff_packages_takes_defaults_back() {
+    let world = World::new(|_| {});
+    let asked = with(
+        request(&["base-files", "busybox", "libc", "dropbear"]),
+        "diff_packages",
+        true,
+    );
+    let done = finish(world.addr(), &post(world.addr(), &asked)).json();
+    let packages = done["build_cmd_packages"].as_array().expect("packages");
+    assert!(
+        packages.contains(&json!("-dnsmasq")) && packages.contains(&json!("dropbear")),
+        "{packages:?}"
+    );
+    assert!(
+        done["manifest"].get("dnsmasq").is_none() && done["manifest"].get("dropbear").is_some()
+    );
+}
+
+#[test]
+fn an_image_comes_in_parts() {
+    let world = World::new(|_| {});
+    let done = finish(world.addr(), &post(world.addr(), &request(&[]))).json();
+    let (path, _) = image(&done);
+    let whole = get(world.addr(), &path);
+    let etag = whole.header("etag").expect("ETag").to_owned();
+    let modified = whole
+        .header("last-modified")
+        .expect("Last-Modified")
+        .to_owned();
+    let range = |headers: &[(&str, &str)]| send(world.addr(), "GET", &path, headers, &[]);
+    let length = whole.body.len();
+
+    let part = range(&[("Range", "bytes=100-199")]);
+    assert_eq!((part.status, &part.body[..]), (206, &whole.body[100..200]));
+    assert_eq!(
+        part.header("content-range"),
+        Some(&*format!("bytes 100-199/{length}"))
+    );
+    let rest = range(&[
+        ("Range", &format!("bytes={}-", length - 10)),
+        ("If-Range", &etag),
+    ]);
+    assert_eq!(
+        (rest.status, &rest.body[..]),
+        (206, &whole.body[length - 10..])
+    );
+    assert_eq!(
+        range(&[("Range", "bytes=1-"), ("If-Range", &modified)]).status,
+        206
+    );
+    let other = range(&[("Range", "bytes=100-199"), ("If-Range", "\"another\"")]);
+    assert_eq!((other.status, other.body.len()), (200, length));
+    let outside = range(&[("Range", &format!("bytes={length}-"))]);
+    assert_eq!(
+        (outside.status, outside.header("content-range")),
+        (416, Some(&*format!("bytes */{length}")))
+    );
+    let head = send(world.addr(), "HEAD", &path, &[], &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), Some(&*length.to_string()));
+}
+
+/// The same wish in other words is the same build.
+#[test]
+fn equal_requests_join() {
+    let world = World::new(|_| {});
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let first = post(world.addr(), &request(&["luci", "tmux"]));
+    let second = post(
+        world.addr(),
+        &with(request(&["tmux", "luci"]), "client", "other/2.0"),
+    );
+    let board = post(
+        world.addr(),
+        &with(request(&["luci", "tmux"]), "profile", "tplink_archer-c7-v2"),
+    );
+    assert_eq!((hash(&first), hash(&first)), (hash(&second), hash(&board)));
+    for step in ["info", "manifest", "image"] {
+        go(&builder, step);
+    }
+    assert_eq!(finish(world.addr(), &first).status, 200);
+    let cached = post(world.addr(), &request(&["luci", "tmux"]));
+    assert_eq!((cached.status, hash(&cached)), (200, hash(&first)));
+}
+
+/// Two builds in one ImageBuilder's folder would spoil each other.
+#[test]
+fn one_build_at_a_time_in_a_folder() {
+    let world = World::new(|config| config.workers = 2);
+    let addr = world.addr();
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let first = post(addr, &request(&["luci"]));
+    poll(addr, &hash(&first), |answer| {
+        answer.header("x-imagebuilder-status") == Some("container_setup")
+    });
+    let second = post(addr, &request(&["tmux"]));
+    poll(addr, &hash(&second), |answer| {
+        answer.header("x-imagebuilder-status") == Some("container_setup")
+    });
+    // Another folder is free meanwhile.
+    let other = json!({"version": "25.12.0", "target": "x86/64", "profile": "generic", "client": "test/1.0"});
+    let other = post(addr, &other);
+    assert_eq!(other.status, 202);
+    for step in ["info", "manifest", "image"] {
+        go(&builder, step);
+    }
+    for posted in [&first, &second, &other] {
+        assert_eq!(finish(addr, posted).status, 200);
+    }
+}
+
+/// A build that takes too long is stopped with all its children, and the next one works.
+#[test]
+fn a_build_that_hangs_is_killed() {
+    let world = World::new(|config| config.job_timeout = Duration::from_millis(500));
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let hanging = "#!/bin/sh\nsleep 1000 & echo $! > child; echo $$ > parent; wait\n";
+    fs::write(builder.join(folder::PROGRAM), hanging).expect("script");
+    let failed = finish(world.addr(), &post(world.addr(), &request(&["luci"])));
+    assert_eq!(failed.status, 500);
+    assert_eq!(
+        failed.json()["detail"],
+        "Error: The build took too long and was stopped"
+    );
+    for name in ["child", "parent"] {
+        let id = fs::read_to_string(builder.join(name)).expect("id");
+        wait_until_gone(id.trim());
+    }
+    let other = json!({"version": "25.12.0", "target": "x86/64", "profile": "generic", "client": "test/1.0"});
+    let answer = finish(world.addr(), &post(world.addr(), &other));
+    // With half a second for a build a slow machine may stop this one too, but by its clock, not by the former build.
+    let words = answer.json()["detail"].clone();
+    assert!(
+        words == "done" || words == failed.json()["detail"],
+        "{words}"
+    );
+}
+
+/// Killed processes may be zombies for a moment.
+fn wait_until_gone(id: &str) {
+    let stat = Path::new("/proc").join(id).join("stat");
+    for _ in 0..1000 {
+        match fs::read_to_string(&stat) {
+            Ok(text) if !text.contains(") Z ") => std::thread::sleep(Duration::from_millis(10)),
+            _ => return,
+        }
+    }
+    panic!("process {id} lives on");
+}
+
+/// Stopping the server leaves neither a process nor a half-made image, and its address is free again.
+#[test]
+fn shutdown_in_the_middle_of_a_build() {
+    let world = World::new(|_| {});
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let script = "#!/bin/sh\n[ $1 != image ] && exec ./real \"$@\"\necho $$ > parent.new; mv parent.new parent\nsleep 1000\n";
+    fs::write(builder.join(folder::PROGRAM), script).expect("script");
+    let posted = post(world.addr(), &request(&["luci"]));
+    poll(world.addr(), &hash(&posted), |answer| {
+        answer.header("x-imagebuilder-status") == Some("building_image")
+    });
+    while !builder.join("parent").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (addr, store) = (world.addr(), world.store());
+    let World { server, site, dir } = world;
+    server.shutdown();
+    wait_until_gone(
+        fs::read_to_string(builder.join("parent"))
+            .expect("id")
+            .trim(),
+    );
+    assert_eq!(fs::read_dir(&store).expect("store").count(), 0);
+    let mut config = asu_server::Config::new(&site.url(), &store, dir.path().join("imagebuilders"));
+    config.listen = addr;
+    let server = asu_server::start(config).expect("the same address");
+    let forgotten = get(server.addr, &format!("/api/v1/build/{}", hash(&posted)));
+    assert_eq!(forgotten.status, 404, "the queue was in the process");
+}
+
+/// What is kept no longer is gone with its images, and can be asked for again.
+#[test]
+fn answers_expire() {
+    let world = World::new(|config| {
+        config.lifetimes = Lifetimes {
+            unversioned: Duration::ZERO,
+            ..config.lifetimes.clone()
+        };
+        config.workers = 1;
+    });
+    let versioned = json!({"version": "24.10.2", "target": "ath79/generic", "profile": "8dev_carambola2",
+        "packages_versions": {"mtd": "27"}, "client": "test/1.0"});
+    let kept = finish(world.addr(), &post(world.addr(), &versioned));
+    assert_eq!(kept.status, 200, "{}", String::from_utf8_lossy(&kept.body));
+    let posted = post(world.addr(), &request(&["luci"]));
+    // Its end can't be seen: it is stale at once.
+    poll(world.addr(), &hash(&posted), |answer| answer.status != 202);
+    assert_eq!(
+        get(world.addr(), &format!("/api/v1/build/{}", hash(&posted))).status,
+        404
+    );
+    assert_eq!(stored(&world), [hash(&kept)]);
+    assert_eq!(post(world.addr(), &request(&["luci"])).status, 202);
+}
+
+/// The feeds moved between the index and the build.
+#[test]
+fn a_version_that_is_no_longer_there() {
+    let world = World::new(|_| {});
+    let path = world
+        .builder("24.10.2", "ath79/generic")
+        .join(folder::PACKAGES);
+    let feeds = fs::read_to_string(&path).expect("feeds");
+    fs::write(
+        &path,
+        feeds.replace("Package: mtd\nVersion: 27\n", "Package: mtd\nVersion: 28\n"),
+    )
+    .expect("feeds");
+    let asked = with(request(&[]), "packages_versions", json!({"mtd": "27"}));
+    let failed = finish(world.addr(), &post(world.addr(), &asked));
+    let words = "Error: Impossible package selection: mtd version not as requested: 27 vs. 28";
+    assert_eq!(
+        (failed.status, failed.json()["detail"].as_str()),
+        (500, Some(words))
+    );
+}
+
+/// An ImageBuilder that prints without end, or nothing, or lies about its files.
+#[test]
+fn a_broken_imagebuilder() {
+    let cases = [
+        ("#!/bin/sh\nexec yes\n", "The build printed more than 8388608 bytes and was stopped"),
+        ("#!/bin/sh\nexit 0\n", "The ImageBuilder does not know the profile tplink_archer-c7-v2"),
+        ("#!/bin/sh\n[ $1 = image ] && exit 0\nexec ./real \"$@\"\n", "No JSON file found"),
+        (
+            "#!/bin/sh\n[ $1 = image ] && { echo '{\"profiles\": [1]}' > $BIN_DIR/profiles.json; exit 0; }\nexec ./real \"$@\"\n",
+            "Profile not found in JSON file",
+        ),
+    ];
+    for (script, words) in cases {
+        let world = World::new(|_| {});
+        let builder = world.hold("24.10.2", "ath79/generic");
+        fs::write(builder.join(folder::PROGRAM), script).expect("script");
+        let failed = finish(world.addr(), &post(world.addr(), &request(&["luci"])));
+        assert_eq!(failed.status, 500, "{words}");
+        assert_eq!(failed.json()["detail"], format!("Error: {words}"));
+        assert!(stored(&world).is_empty(), "{words}");
+    }
+}
