@@ -36,7 +36,7 @@ return baseclass.extend({
 	 */
 	search: function(it) {
 		const select = it.versions
-			? E('select', { 'class': 'cbi-input-select', 'name': 'version', 'disabled': it.running || null }, options(it.versions, it.advanced, it.chosen))
+			? E('select', { 'class': 'cbi-input-select', 'name': 'version', 'disabled': it.running || null }, [].concat(options(it.versions, it.advanced, it.chosen)))
 			: null;
 
 		const actions = E('div', { 'class': 'asu-actions' }, [

@@ -109,7 +109,7 @@ return baseclass.extend({
 			plan.verdict == 'blocked'
 				? E('p', {}, [ _('Tick what the router can do without, or wait until the packages are there and search again.') ])
 				: E('p', {}, [ _('They are left out.') ]),
-			E('ul', { 'style': 'list-style:none; margin-left:0; padding-left:0' }, rows)
+			E('ul', { 'style': 'list-style:none; margin-left:0; padding-left:0' }, [].concat(rows))
 		]);
 	},
 

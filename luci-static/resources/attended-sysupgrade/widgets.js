@@ -100,7 +100,7 @@ return baseclass.extend({
 		return E('table', { 'class': 'table asu-facts' }, rows.filter(row => row && row[1] != null && row[1] !== '').map(row =>
 			E('tr', { 'class': 'tr' }, [
 				E('th', { 'class': 'td left', 'scope': 'row' }, [ row[0] ]),
-				E('td', { 'class': 'td left' }, Array.isArray(row[1]) ? row[1] : [ row[1] ])
+				E('td', { 'class': 'td left' }, [].concat(row[1]))
 			])));
 	},
 
@@ -110,7 +110,7 @@ return baseclass.extend({
 			E('tr', { 'class': 'tr table-titles' }, headings.map(heading =>
 				E('th', { 'class': 'th', 'scope': 'col' }, [ heading ])))
 		].concat(rows.map(row => E('tr', { 'class': 'tr' }, row.map((cell, i) =>
-			E('td', { 'class': 'td', 'data-title': headings[i] }, Array.isArray(cell) ? cell : [ cell ]))))));
+			E('td', { 'class': 'td', 'data-title': headings[i] }, [].concat(cell)))))));
 	},
 
 	/* Something to open, with the keyboard as well, and to copy from. */

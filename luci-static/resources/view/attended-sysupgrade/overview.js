@@ -108,7 +108,7 @@ return view.extend({
 			return;
 
 		this.drawn = key;
-		dom.content(this.area, this.status.image ? this.imageScreen(this.status.image) : this.chooseScreen());
+		dom.content(this.area, [].concat(this.status.image ? this.imageScreen(this.status.image) : this.chooseScreen()));
 	},
 
 	showJob: function(job) {
