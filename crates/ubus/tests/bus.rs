@@ -357,7 +357,7 @@ fn a_callee_that_dies_leaves_its_caller_to_the_timeout() {
         });
         let answer = caller.call::<()>("test.object", "later", &(), Duration::from_millis(300));
         assert!(matches!(answer, Err(Error::Timeout)), "{answer:?}");
-        died.join().unwrap();
+        let _unanswered = died.join().unwrap();
         caller.ping(SOON).unwrap();
     });
 }

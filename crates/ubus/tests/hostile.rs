@@ -421,3 +421,39 @@ fn arguments_are_sound_before_the_method_sees_them() {
     assert!(matches!(end, Err(Error::Disconnected)), "{end:?}");
     fake.thread.join().unwrap();
 }
+
+#[test]
+fn a_bus_that_hangs_is_given_up() {
+    // It takes connections, but says nothing.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ubus.sock");
+    let _silent = UnixListener::bind(&path).unwrap();
+    let silent = Bus::connect(&path).unwrap_err();
+    assert!(matches!(silent, Error::Timeout), "{silent:?}");
+}
+
+#[test]
+fn a_bus_that_takes_no_more_connections_is_not_waited_for() {
+    use nix::sys::socket::{
+        bind, listen, socket, AddressFamily, Backlog, SockFlag, SockType, UnixAddr,
+    };
+    use std::os::fd::AsRawFd;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ubus.sock");
+    let full = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::empty(),
+        None,
+    )
+    .unwrap();
+    bind(full.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+    listen(&full, Backlog::new(0).unwrap()).unwrap();
+    let _waiting = UnixStream::connect(&path).unwrap();
+    let refused = Bus::connect(&path).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Connect(error) if error.kind() == std::io::ErrorKind::WouldBlock),
+        "{refused:?}"
+    );
+}

@@ -74,6 +74,7 @@ impl Payload {
 
 /// A call of a method, with its arguments checked. It may be kept and completed later; the caller waits until then.
 #[derive(Debug)]
+#[must_use = "its caller waits until it is completed"]
 pub struct Request {
     pub(super) connection: usize,
     pub(super) object: u32,

@@ -4,7 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use crate::blob::{Attr, Malformed};
-use crate::blobmsg::{Fields, Type, Value};
+use crate::blobmsg::{Field, Fields, Type, Value};
 use crate::data::MAX_DEPTH;
 use crate::status::Status;
 use crate::write::{Sink, Writer};
@@ -106,22 +106,12 @@ impl ObjectSpec {
         let mut rest = data;
         while !rest.is_empty() {
             let (field, encoded) = split(&mut rest).map_err(|Malformed| Status::InvalidArgument)?;
-            let argument = declared
-                .iter()
-                .find(|(name, _)| name.as_bytes() == field.name)
-                .map(|(_, argument)| *argument);
-            let session = field.name == SESSION.as_bytes() && argument.is_none();
-            let taken = match argument {
-                _ if seen.contains(&field.name) => false,
-                _ if field.value == Value::Null => argument.is_some() || session,
-                Some(argument) => argument.takes(&field.value) && is_sound(&field.value, MAX_DEPTH),
-                None => session && Argument::String.takes(&field.value),
-            };
-            if !taken {
+            let verdict = judge(declared, &field);
+            if verdict == Verdict::Refuse || seen.contains(&field.name) {
                 return Err(Status::InvalidArgument);
             }
             seen.push(field.name);
-            if !session && field.value != Value::Null {
+            if verdict == Verdict::Keep {
                 kept.extend_from_slice(encoded);
             }
         }
@@ -129,8 +119,35 @@ impl ObjectSpec {
     }
 }
 
+/// What becomes of an argument.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Keep,
+    Drop,
+    Refuse,
+}
+
+fn judge(declared: &[(String, Argument)], field: &Field<'_>) -> Verdict {
+    let argument = declared
+        .iter()
+        .find(|(name, _)| name.as_bytes() == field.name);
+    match argument {
+        Some(_) if field.value == Value::Null => Verdict::Drop,
+        Some((_, argument))
+            if argument.takes(&field.value) && is_sound(&field.value, MAX_DEPTH) =>
+        {
+            Verdict::Keep
+        }
+        None if field.name == SESSION.as_bytes() => match field.value {
+            Value::String(_) | Value::Null => Verdict::Drop,
+            _ => Verdict::Refuse,
+        },
+        _ => Verdict::Refuse,
+    }
+}
+
 /// Splits the first field off, with its bytes.
-fn split<'a>(rest: &mut &'a [u8]) -> Result<(crate::Field<'a>, &'a [u8]), Malformed> {
+fn split<'a>(rest: &mut &'a [u8]) -> Result<(Field<'a>, &'a [u8]), Malformed> {
     let (_, behind) = Attr::split(rest)?;
     let length = rest.len() - behind.len();
     let encoded = rest.get(..length).ok_or(Malformed)?;
@@ -150,5 +167,55 @@ fn is_sound(value: &Value<'_>, depth: usize) -> bool {
             fields.all(|field| field.is_ok_and(|field| is_sound(&field.value, depth)))
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: impl FnOnce(&mut Writer<'_, Vec<u8>>)) -> Result<Vec<u8>, Status> {
+        let spec = ObjectSpec::new("x")
+            .method("m", &[("number", Argument::Int), ("list", Argument::Array)])
+            .method("session", &[(SESSION, Argument::String)]);
+        let mut data = Vec::new();
+        let mut writer = Writer::new(&mut data);
+        write(&mut writer);
+        assert_eq!(writer.finish(), Ok(()));
+        spec.check(b"m", &data)
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_sent() {
+        let kept = check(|writer| {
+            writer.string(SESSION, "00");
+            writer.array("list", |list| list.int("", 1));
+            writer.null("number");
+        });
+        let expected = check(|writer| writer.array("list", |list| list.int("", 1)));
+        assert!(expected.as_ref().is_ok_and(|bytes| !bytes.is_empty()));
+        assert_eq!(kept, expected);
+    }
+
+    #[test]
+    fn numbers_have_to_fit() {
+        assert!(check(|writer| writer.int64("number", i32::MIN.into())).is_ok());
+        for beyond in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1] {
+            let refused = check(|writer| writer.int64("number", beyond));
+            assert_eq!(refused, Err(Status::InvalidArgument));
+        }
+        assert!(check(|writer| writer.double("number", 1.0)).is_err());
+    }
+
+    #[test]
+    fn nothing_else_is_dropped() {
+        assert!(check(|writer| writer.null("unknown")).is_err());
+        assert!(check(|writer| writer.int(SESSION, 1)).is_err());
+        assert!(check(|writer| {
+            writer.string(SESSION, "a");
+            writer.string(SESSION, "b");
+        })
+        .is_err());
+        assert!(check(|writer| writer.string("", "no name")).is_err());
     }
 }

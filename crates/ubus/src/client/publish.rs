@@ -70,7 +70,7 @@ impl Bus {
     /// # Errors
     /// As [`Bus::reply`].
     pub fn reply_raw(&mut self, request: &Request, data: &[u8]) -> Result<(), Error> {
-        if self.is_stale(request) {
+        if self.goes_nowhere(request) {
             return Ok(());
         }
         self.send(answer(request, Kind::Data), |writer| {
@@ -84,7 +84,7 @@ impl Bus {
     /// # Errors
     /// Those of the connection. It is none if the request came over a former connection: its caller has long been told.
     pub fn complete(&mut self, request: Request, status: Status) -> Result<(), Error> {
-        if self.is_stale(&request) {
+        if self.goes_nowhere(&request) {
             return Ok(());
         }
         self.send(answer(&request, Kind::Status), |writer| {
@@ -175,7 +175,8 @@ impl Bus {
         Ok(())
     }
 
-    fn is_stale(&self, request: &Request) -> bool {
+    /// Whether nobody waits for an answer: the request came over a former connection, or its caller wants none.
+    fn goes_nowhere(&self, request: &Request) -> bool {
         request.connection != self.number || request.silent
     }
 }

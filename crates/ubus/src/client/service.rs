@@ -30,8 +30,47 @@ const MAX_BATCH: usize = 256;
 /// One published object for a daemon's poll loop, which survives a restart of ubusd.
 ///
 /// Each round of the loop: wait until [`Service::fd`] is readable or [`Service::deadline`] has come, then handle what
-/// [`Service::dispatch`] gives. Connected and idle it has no deadline and so costs no wake-ups. Reconnecting may block up to two
-/// seconds, and only if ubusd accepts connections but hangs.
+/// [`Service::dispatch`] gives. Connected and idle it has no deadline and so costs no wake-ups. Reconnecting blocks only if ubusd
+/// accepts connections but hangs, and then for two seconds (four if it hangs after its greeting).
+///
+/// ```no_run
+/// use std::time::{Duration, Instant};
+///
+/// use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+/// use serde::{Deserialize, Serialize};
+/// use ubus::{Argument, Incoming, ObjectSpec, Service, Status};
+///
+/// #[derive(Deserialize)]
+/// struct Check {
+///     version: Option<String>,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct State {
+///     phase: &'static str,
+/// }
+///
+/// let spec = ObjectSpec::new("demo").method("check", &[("version", Argument::String)]);
+/// let mut bus = Service::new("/var/run/ubus/ubus.sock".as_ref(), spec);
+/// loop {
+///     for incoming in bus.dispatch() {
+///         let Incoming::Request(request) = incoming else { continue };
+///         match request.arguments().read::<Check>() {
+///             Ok(Check { version: Some(_) }) => bus.answer(request, &State { phase: "checking" })?,
+///             _ => bus.complete(request, Status::InvalidArgument),
+///         }
+///         bus.notify("status", &State { phase: "checking" })?;
+///     }
+///     let left = bus.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+///     let timeout = match left {
+///         Some(left) => PollTimeout::try_from(left + Duration::from_millis(1))?,
+///         None => PollTimeout::NONE,
+///     };
+///     let fd = bus.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+///     poll(&mut Vec::from_iter(fd), timeout)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Service {
     socket: PathBuf,
@@ -200,7 +239,10 @@ impl Service {
         };
         match act(bus, *object) {
             // The next dispatch finds the connection closed, after it has given what came before.
-            Err(error) if error.is_fatal() => Ok(()),
+            Err(error) if error.is_fatal() => {
+                self.error = Some(error);
+                Ok(())
+            }
             result => result,
         }
     }
@@ -229,7 +271,10 @@ impl Service {
     }
 
     fn lose(&mut self, error: Error, pause: Duration) {
-        self.error = Some(error);
+        // That the connection is closed says less than what closed it.
+        if self.error.is_none() || !matches!(error, Error::Disconnected) {
+            self.error = Some(error);
+        }
         self.state = State::waiting(pause);
     }
 }

@@ -1,7 +1,7 @@
 //! The socket: bytes in and out, never blocking except where a wait is asked for.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use std::vec::Vec;
 
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{connect, socket, AddressFamily, SockFlag, SockType, UnixAddr};
 
 use super::error::Error;
 use crate::message::{Decoder, Message, MAX_BLOB};
@@ -28,8 +29,7 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn connect(path: &Path) -> Result<Self, Error> {
-        let stream = UnixStream::connect(path).map_err(Error::Connect)?;
-        stream.set_nonblocking(true).map_err(Error::Connect)?;
+        let stream = connect_now(path).map_err(|error| Error::Connect(error.into()))?;
         Ok(Socket {
             stream,
             decoder: Decoder::default(),
@@ -126,6 +126,14 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
+}
+
+/// Connects without ever waiting: the standard library would, for as long as a ubusd that hangs has a full queue of newcomers.
+fn connect_now(path: &Path) -> Result<UnixStream, Errno> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(UnixStream::from(socket))
 }
 
 /// The time until `deadline` in whole milliseconds, rounded up so that nothing spins before it.
