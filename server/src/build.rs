@@ -3,19 +3,22 @@
 use crate::imagebuilder::{self, Info};
 use crate::job::{Job, State, Step};
 use crate::make::{self, Output, Stopped};
+use crate::place::Place;
 use crate::queue::Queue;
 use crate::request::packages_hash;
 use crate::{changes, complaints, time, Config};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
-use std::{fs, io};
 use tokio::time::Instant;
 
 /// How much of what a build printed is kept for the answer, in bytes.
 const KEPT: usize = 256 << 10;
+/// How long an ImageBuilder may take to say where it builds.
+const SWEEP: Duration = Duration::from_secs(30);
 /// Longest `profiles.json` of a build.
 const LONGEST_PROFILES: u64 = 4 << 20;
 
@@ -101,8 +104,11 @@ impl Workshop {
         let manifest = self.manifest(job, &folder, &packages, deadline).await?;
         let place = Place::new(&self.config.store, &job.hash)
             .map_err(|error| Failure(error.to_string()))?;
-        self.image(job, &folder, &packages, &manifest, &place, deadline)
-            .await?;
+        let made = self
+            .image(job, &folder, &packages, &manifest, &place, deadline)
+            .await;
+        sweep(&folder).await;
+        made?;
         let result = result(job, &place, &packages, manifest)?;
         place
             .keep()
@@ -232,6 +238,22 @@ fn common_arguments(job: &Job, packages: &[String]) -> [String; 2] {
     ]
 }
 
+/// Removes what `make image` leaves behind, which would otherwise grow with every build and turn up in the next one's
+/// lists. Whatever the ImageBuilder says, nothing outside of its folder is touched.
+async fn sweep(folder: &Path) {
+    let deadline = Instant::now() + SWEEP;
+    let Ok(output) = make::run(folder, &["val.KERNEL_BUILD_DIR".to_owned()], deadline).await else {
+        return;
+    };
+    let leftovers = Path::new(output.stdout.trim()).join("tmp").canonicalize();
+    if let (true, Ok(leftovers), Ok(folder)) = (output.success, leftovers, folder.canonicalize()) {
+        if leftovers.starts_with(&folder) && leftovers != folder {
+            // What can't be removed now is tried again after the next build.
+            let _ = fs::remove_dir_all(leftovers);
+        }
+    }
+}
+
 /// Keeps the end of what make printed.
 fn note(job: &mut Job, output: &Output) {
     job.set("stdout", tail(&output.stdout));
@@ -289,55 +311,4 @@ fn result(
     );
     content.insert("detail".to_owned(), "done".into());
     Ok(content)
-}
-
-/// Where a build puts its images: a folder that nobody sees, which gets the request's name when all is well and goes away
-/// when it isn't.
-struct Place {
-    store: PathBuf,
-    bin: PathBuf,
-    files: PathBuf,
-    kept: PathBuf,
-}
-
-impl Place {
-    fn new(store: &Path, hash: &str) -> io::Result<Self> {
-        let store = store.canonicalize()?;
-        let place = Self {
-            bin: store.join(format!(".{hash}.bin")),
-            files: store.join(format!(".{hash}.files")),
-            kept: store.join(hash),
-            store,
-        };
-        place.clear();
-        fs::create_dir(&place.bin)?;
-        Ok(place)
-    }
-
-    fn write_defaults(&self, script: &str) -> io::Result<()> {
-        let folder = self.files.join("etc/uci-defaults");
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("99-asu-defaults"), script)
-    }
-
-    fn keep(&self) -> io::Result<()> {
-        if self.kept.exists() {
-            // Of an earlier run of the server, that knew it by the same name.
-            fs::remove_dir_all(&self.kept)?;
-        }
-        fs::rename(&self.bin, &self.kept)
-    }
-
-    fn clear(&self) {
-        for folder in [&self.bin, &self.files] {
-            // Usually there is none.
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }

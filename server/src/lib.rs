@@ -26,6 +26,7 @@ mod imagebuilder;
 mod indexes;
 mod job;
 mod make;
+mod place;
 mod queue;
 mod releases;
 mod request;

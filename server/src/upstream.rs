@@ -5,11 +5,16 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Longest file that is read. The longest `Packages` of a feed has some 15 MB.
 const LONGEST: u64 = 32 << 20;
 /// How much is kept of the files read, in bytes.
 const KEPT: usize = 64 << 20;
+/// How many files are kept, those that aren't there included.
+const ENTRIES: usize = 512;
+/// How many files are fetched at once.
+const AT_ONCE: usize = 16;
 /// How long the download site may take for one file.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,6 +46,7 @@ pub struct Upstream {
     lifetime: Duration,
     agent: ureq::Agent,
     kept: Arc<Mutex<HashMap<String, (Instant, Fetched)>>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Upstream {
@@ -55,6 +61,7 @@ impl Upstream {
             lifetime,
             agent,
             kept: Arc::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -68,6 +75,11 @@ impl Upstream {
     /// # Errors
     /// [`Error::Upstream`] where the site can't be reached or sends too much. A status other than 200 is no error.
     pub async fn get(&self, path: &str) -> Result<Fetched, Error> {
+        if let Some(fetched) = self.fresh(path) {
+            return Ok(fetched);
+        }
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await;
         if let Some(fetched) = self.fresh(path) {
             return Ok(fetched);
         }
@@ -87,15 +99,15 @@ impl Upstream {
         (since.elapsed() < self.lifetime).then(|| fetched.clone())
     }
 
-    /// Keeps a file that is there. What isn't there yet may be soon, and its names are the client's invention.
+    /// Keeps what is certain: that a file is there, or that it isn't.
     fn keep(&self, path: &str, fetched: &Fetched) {
-        if fetched.status != 200 || self.lifetime.is_zero() {
+        if ![200, 404].contains(&fetched.status) || self.lifetime.is_zero() {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (since, _)| since.elapsed() < self.lifetime);
         let bytes: usize = kept.values().map(|(_, fetched)| fetched.body.len()).sum();
-        if bytes + fetched.body.len() > KEPT {
+        if bytes + fetched.body.len() > KEPT || kept.len() >= ENTRIES {
             kept.clear();
         }
         kept.insert(path.to_owned(), (Instant::now(), fetched.clone()));

@@ -184,6 +184,38 @@ fn equal_requests_join() {
     assert_eq!((cached.status, hash(&cached)), (200, hash(&first)));
 }
 
+/// What the ImageBuilder leaves behind is removed after good builds and bad ones, and nothing that it only claims to be its.
+#[test]
+fn the_imagebuilder_is_left_clean() {
+    let world = World::new(|_| {});
+    let traces = world
+        .builder("24.10.2", "ath79/generic")
+        .join("build_dir/linux-ath79_generic/tmp");
+    for (packages, status) in [("luci", 200), ("fake-fail-image", 500)] {
+        assert_eq!(
+            finish(world.addr(), &post(world.addr(), &request(&[packages]))).status,
+            status
+        );
+        assert!(
+            traces.parent().expect("folder").is_dir() && !traces.exists(),
+            "{packages}"
+        );
+    }
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let outside = world.dir.path().join("outside/tmp");
+    fs::create_dir_all(&outside).expect("folder");
+    let claim = format!(
+        "#!/bin/sh\n[ $1 = val.KERNEL_BUILD_DIR ] && {{ echo {}/..; exit; }}\nexec ./real \"$@\"\n",
+        outside.display()
+    );
+    fs::write(builder.join(folder::PROGRAM), claim).expect("script");
+    assert_eq!(
+        finish(world.addr(), &post(world.addr(), &request(&["tmux"]))).status,
+        200
+    );
+    assert!(outside.is_dir());
+}
+
 /// Two builds in one ImageBuilder's folder would spoil each other.
 #[test]
 fn one_build_at_a_time_in_a_folder() {

@@ -63,18 +63,20 @@ pub fn run(name: &str, folder: &Folder, variables: &Variables) -> Result<Output,
         "manifest" => manifest(folder, variables),
         "image" => image(folder, variables),
         "val.KERNEL_BUILD_DIR" => {
-            let place = folder.dir.join("build_dir").join(format!(
-                "linux-{}",
-                folder.target.dashed().replace('-', "_")
-            ));
+            let stdout = format!("{}\n", kernel_build_dir(folder).display());
             Ok(Output {
-                stdout: format!("{}\n", place.display()),
+                stdout,
                 ..Output::default()
             })
         }
         "all" | "clean" | "reload" | "package_index" => Ok(Output::default()),
         other => Err(Error::unknown("make target", other)),
     }
+}
+
+fn kernel_build_dir(folder: &Folder) -> PathBuf {
+    let name = format!("linux-{}", folder.target.dashed().replace('-', "_"));
+    folder.dir.join("build_dir").join(name)
 }
 
 fn info(folder: &Folder) -> String {
@@ -228,6 +230,7 @@ fn image(folder: &Folder, variables: &Variables) -> Result<Output, Error> {
         );
     }
     output.stdout.push_str("\nFinalizing root filesystem...\n");
+    leave_traces(folder, &prefix(folder, profile, variables))?;
     if selection.contains_key("fake-slow") {
         std::thread::sleep(SLOW);
     }
@@ -258,6 +261,14 @@ fn image(folder: &Folder, variables: &Variables) -> Result<Output, Error> {
     write_lists(folder, profile, variables, &selection, images)?;
     output.stdout.push_str("\nCalculating checksums...\n");
     Ok(output)
+}
+
+/// The real one leaves its unfinished images behind, for servers to clean up.
+fn leave_traces(folder: &Folder, prefix: &str) -> Result<(), Error> {
+    let tmp = kernel_build_dir(folder).join("tmp");
+    fs::create_dir_all(&tmp).map_err(Error::io(&tmp))?;
+    let path = tmp.join(prefix);
+    fs::write(&path, "unfinished").map_err(Error::io(&path))
 }
 
 fn wait(folder: &Folder) {
