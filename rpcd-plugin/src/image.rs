@@ -1,8 +1,7 @@
 //! Which file may be flashed: one that nobody but root could have put there, or can change.
 
-use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::ffi::{c_int, CStr};
+use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 
 /// Longer paths are nobody's image.
@@ -13,7 +12,8 @@ const OTHERS_WRITE: u32 = 0o022;
 
 /// A file that kept to the rules when it was looked at.
 pub struct Image {
-    path: CString,
+    /// With a NUL at its end.
+    path: Vec<u8>,
     seen: Seen,
 }
 
@@ -67,32 +67,44 @@ impl Image {
     /// Looks at a file. No step of its path is followed if it is a symlink, and none may be one
     /// that another user can exchange.
     pub fn look(path: &[u8]) -> Result<Image, Refused> {
-        let below = path.strip_prefix(b"/tmp/").ok_or(Refused::Path)?;
-        let plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
-        if path.len() > MAX_PATH || !below.split(|&byte| byte == b'/').all(plain) {
+        if path.len() > MAX_PATH {
             return Err(Refused::Path);
         }
-        let mut at = Handle::open(libc::AT_FDCWD, c"/tmp")?;
-        // Others may create files in /tmp itself, but only exchange their own (sticky).
-        let sticky = at.status.st_mode & libc::S_ISVTX != 0;
-        at.expect_directory(sticky)?;
-        let mut parts = below.split(|&byte| byte == b'/').peekable();
-        while let Some(part) = parts.next() {
-            at = Handle::open(at.fd, &terminated(part)?)?;
-            if parts.peek().is_some() {
-                at.expect_directory(false)?;
-            }
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(path.len() + 1)
+            .map_err(|_| Refused::Memory)?;
+        copy.extend_from_slice(path);
+        copy.push(0);
+        let mut parts = path.split(|&byte| byte == b'/');
+        if (parts.next(), parts.next()) != (Some(b""), Some(b"tmp")) {
+            return Err(Refused::Path);
         }
-        let path = terminated(path)?;
+        let mut at = Handle::open(libc::AT_FDCWD, b"/tmp\0")?;
+        // Others may create files in /tmp itself, but only exchange their own (sticky).
+        let mut sticky = at.status.st_mode & libc::S_ISVTX != 0;
+        let mut start = b"/tmp/".len();
+        for part in parts {
+            at.expect_directory(sticky)?;
+            sticky = false;
+            if matches!(part, b"" | b"." | b"..") {
+                return Err(Refused::Path);
+            }
+            let end = start + part.len();
+            // Ends the name where the path goes on, for as long as it is looked up.
+            let after = set(&mut copy, end, 0);
+            at = Handle::open(at.fd, copy.get(start..=end).ok_or(Refused::Path)?)?;
+            set(&mut copy, end, after);
+            start = end + 1;
+        }
         Ok(Image {
-            path,
             seen: at.expect_image()?,
+            path: copy,
         })
     }
 
     /// Looks at it again: it must be the same file, unchanged.
     pub fn look_again(&self) -> Result<(), Refused> {
-        let now = Image::look(self.path.to_bytes())?;
+        let now = Image::look(self.path.strip_suffix(b"\0").unwrap_or(&[]))?;
         if now.seen == self.seen {
             Ok(())
         } else {
@@ -100,8 +112,9 @@ impl Image {
         }
     }
 
-    pub fn path(&self) -> &CStr {
-        &self.path
+    /// The path, for C: with a NUL at its end.
+    pub fn path(&self) -> *const c_char {
+        self.path.as_ptr().cast()
     }
 }
 
@@ -112,10 +125,11 @@ struct Handle {
 }
 
 impl Handle {
-    fn open(at: c_int, name: &CStr) -> Result<Handle, Refused> {
+    /// The name must end with NUL.
+    fn open(at: c_int, name: &[u8]) -> Result<Handle, Refused> {
         let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         // SAFETY: the name ends with NUL.
-        let fd = unsafe { libc::openat(at, name.as_ptr(), flags) };
+        let fd = unsafe { libc::openat(at, name.as_ptr().cast(), flags) };
         if fd < 0 {
             return Err(Refused::Missing);
         }
@@ -181,12 +195,9 @@ impl Drop for Handle {
     }
 }
 
-/// A copy with a NUL at its end. blobmsg's strings have none inside.
-fn terminated(text: &[u8]) -> Result<CString, Refused> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(text.len() + 1)
-        .map_err(|_| Refused::Memory)?;
-    copy.extend_from_slice(text);
-    copy.push(0);
-    CString::from_vec_with_nul(copy).map_err(|_| Refused::Path)
+/// Exchanges a byte, and gives the one before.
+fn set(bytes: &mut [u8], at: usize, byte: u8) -> u8 {
+    bytes
+        .get_mut(at)
+        .map_or(0, |place| core::mem::replace(place, byte))
 }

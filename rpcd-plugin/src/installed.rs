@@ -3,7 +3,7 @@
 use core::ffi::{c_int, CStr};
 
 use packages::{Database, Error, Files, Source};
-use ubus::Status;
+use ubus::{Status, Type};
 
 use crate::arguments::PackageList;
 use crate::bindings::{ubus_context, ubus_request_data};
@@ -30,7 +30,7 @@ pub fn answer(
                 message: error.sentence(),
                 detail: detail.as_bytes(),
             };
-            if let Some(reply) = Reply::error(refusal, |_| {}) {
+            if let Some(reply) = Reply::error(refusal, false) {
                 reply.send(ctx, req);
             }
             status
@@ -45,12 +45,12 @@ fn list(all: bool) -> Result<Reply, Error> {
         opkg: File::open(c"/usr/lib/opkg/status", Database::Opkg)?,
     })?;
     let list = installed.packagelist_bytes(all)?;
-    let reply = Reply::write(|writer| {
-        writer.table("packages", |packages| {
-            for (name, version) in list {
-                packages.string(name, version);
-            }
-        });
+    let reply = Reply::write(&mut |writer| {
+        let packages = writer.open(Type::Table, "packages");
+        for (name, version) in &list {
+            writer.string(name, version);
+        }
+        writer.close(packages);
     });
     reply.ok_or(Error::TooLarge(installed.database()))
 }

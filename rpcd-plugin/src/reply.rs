@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ffi::c_int;
 
-use ubus::{Status, Writer};
+use ubus::{Status, Type, Writer};
 
 use crate::bindings::{blob_attr, blob_buf, ubus_context, ubus_request_data};
 
@@ -34,7 +34,7 @@ pub struct Refusal<'a> {
 
 impl Reply {
     /// Writes an answer. None where memory or the bus' limit does not allow it.
-    pub fn write(fill: impl FnOnce(&mut Writer<'_, Vec<u8>>)) -> Option<Reply> {
+    pub fn write(fill: &mut dyn FnMut(&mut Writer<'_, Vec<u8>>)) -> Option<Reply> {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(&mut bytes);
         let blob = writer.open_attr(0);
@@ -44,18 +44,21 @@ impl Reply {
         (bytes.len() <= MAX_MESSAGE).then_some(Reply(bytes))
     }
 
-    /// `{error: {kind, message, detail}}`, behind what `before` writes.
-    pub fn error(
-        refusal: Refusal<'_>,
-        before: impl FnOnce(&mut Writer<'_, Vec<u8>>),
-    ) -> Option<Reply> {
-        Reply::write(|writer| {
-            before(writer);
-            writer.table("error", |error| {
-                error.string("kind", refusal.kind);
-                error.string("message", refusal.message);
-                error.string("detail", refusal.detail);
-            });
+    /// `{error: {kind, message, detail}}`; for `sysupgrade` behind `started: false`.
+    pub fn error(refusal: Refusal<'_>, of_sysupgrade: bool) -> Option<Reply> {
+        Reply::write(&mut |writer| {
+            if of_sysupgrade {
+                writer.bool("started", false);
+            }
+            let error = writer.open(Type::Table, "error");
+            for (name, text) in [
+                ("kind", refusal.kind.as_bytes()),
+                ("message", refusal.message.as_bytes()),
+                ("detail", refusal.detail),
+            ] {
+                writer.string(name, text);
+            }
+            writer.close(error);
         })
     }
 

@@ -36,9 +36,9 @@ pub fn is_running() -> bool {
     false
 }
 
-/// Starts `sysupgrade [-n] PATH` in a session of its own. False where the system has no process or
-/// descriptor left.
-pub fn start(path: &CStr, keep: bool) -> bool {
+/// Starts `sysupgrade [-n] PATH` in a session of its own; `path` is a text with a NUL at its end. False
+/// where the system has no process or descriptor left.
+pub fn start(path: *const c_char, keep: bool) -> bool {
     let mut pipe = [-1; 2];
     // SAFETY: there is room for two descriptors.
     if unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
@@ -63,9 +63,9 @@ pub fn start(path: &CStr, keep: bool) -> bool {
 }
 
 /// The child's part. Nothing of rpcd's goes along: no descriptor, no ignored or blocked signal.
-fn become_sysupgrade(path: &CStr, keep: bool, alive: c_int) -> ! {
-    let flag: *const c_char = if keep { path.as_ptr() } else { c"-n".as_ptr() };
-    let file: *const c_char = if keep { null() } else { path.as_ptr() };
+fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
+    let flag: *const c_char = if keep { path } else { c"-n".as_ptr() };
+    let file: *const c_char = if keep { null() } else { path };
     let arguments = [SYSUPGRADE.as_ptr(), flag, file, null()];
     let delay = libc::timespec {
         tv_sec: DELAY_SECONDS,

@@ -83,7 +83,7 @@ fn refuse(
 }
 
 fn refused(refusal: Refusal<'_>) -> Option<Reply> {
-    Reply::error(refusal, |writer| writer.bool("started", false))
+    Reply::error(refusal, true)
 }
 
 fn kind(refused: Refused) -> &'static str {
@@ -119,7 +119,7 @@ fn check(image: Image, keep: bool, ctx: *mut ubus_context, req: *mut ubus_reques
     let mut own = core::mem::ManuallyDrop::new(own);
     let check = own.as_mut_ptr();
     // SAFETY: just made. exec forks and copies nothing, so the arguments need to live no longer.
-    let path = unsafe { (*check).image.path().as_ptr() };
+    let path = unsafe { (*check).image.path() };
     let mut arguments = [SYSUPGRADE.as_ptr(), c"--test".as_ptr(), path, null()];
     CHECKING.store(true, Ordering::Relaxed);
     // SAFETY: the callbacks take what exec's header says, and the last argument is theirs.
@@ -167,7 +167,7 @@ unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, own: *mut c_void)
     // holds: that is taken out here.
     let check = unsafe { &mut *own.cast::<Check>() };
     let reply = match check.judge(stat) {
-        Ok(()) => Reply::write(|writer| writer.bool("started", true)),
+        Ok(()) => Reply::write(&mut |writer| writer.bool("started", true)),
         Err(refusal) => refused(refusal),
     };
     // SAFETY: as above; nothing uses the image from here on.
