@@ -14,6 +14,9 @@ use ubus::{Argument, Bus, Error, Incoming, ObjectSpec, Request, Service, Status}
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// For calls that are not answered; long enough for the lookup before.
+const TOO_SHORT: Duration = Duration::from_secs(1);
+
 fn spec() -> ObjectSpec {
     let arguments = [
         ("text", Argument::String),
@@ -355,7 +358,7 @@ fn a_callee_that_dies_leaves_its_caller_to_the_timeout() {
             while !watcher.lookup("test.object").unwrap().is_empty() {}
             request
         });
-        let answer = caller.call::<()>("test.object", "later", &(), Duration::from_millis(300));
+        let answer = caller.call::<()>("test.object", "later", &(), TOO_SHORT);
         assert!(matches!(answer, Err(Error::Timeout)), "{answer:?}");
         let _unanswered = died.join().unwrap();
         caller.ping(SOON).unwrap();
@@ -368,7 +371,7 @@ fn a_late_answer_is_not_taken_for_the_next_one() {
         let mut server = connect(bus);
         server.add_object(spec()).unwrap();
         let mut caller = connect(bus);
-        let late = caller.call::<Value>("test.object", "later", &(), Duration::from_millis(50));
+        let late = caller.call::<Value>("test.object", "later", &(), TOO_SHORT);
         assert!(matches!(late, Err(Error::Timeout)));
         let missed = request(&mut server);
         server.answer(missed, &json!({"late": true})).unwrap();

@@ -22,8 +22,8 @@ use crate::message::{attr, Attributes, Header, Kind, Message};
 use crate::status::Status;
 use crate::write::Writer;
 
-/// ubusd answers at once; this long it may hang before it counts as gone.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// ubusd answers at once; this long it may hang, on a router that is short of everything, before it counts as gone.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The object by which ubusd itself takes events.
 pub(super) const EVENT_OBJECT: u32 = 1;
@@ -78,7 +78,7 @@ impl Bus {
     /// Connects to the ubusd that listens on `path`, on a router `/var/run/ubus/ubus.sock`.
     ///
     /// # Errors
-    /// [`Error::Connect`] if it can't be reached, [`Error::Timeout`] if it does not greet within two seconds.
+    /// [`Error::Connect`] if it can't be reached, [`Error::Timeout`] if it does not greet within five seconds.
     pub fn connect(path: &Path) -> Result<Self, Error> {
         let mut bus = Bus {
             socket: Socket::connect(path)?,

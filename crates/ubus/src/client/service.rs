@@ -31,7 +31,7 @@ const MAX_BATCH: usize = 256;
 ///
 /// Each round of the loop: wait until [`Service::fd`] is readable or [`Service::deadline`] has come, then handle what
 /// [`Service::dispatch`] gives. Connected and idle it has no deadline and so costs no wake-ups. Reconnecting blocks only if ubusd
-/// accepts connections but hangs, and then for two seconds (four if it hangs after its greeting).
+/// accepts connections but hangs, and then for five seconds (ten if it hangs after its greeting).
 ///
 /// ```no_run
 /// use std::time::{Duration, Instant};
@@ -133,6 +133,7 @@ impl Service {
 
     /// Connects if it is time to, takes in what has come, and gives it in order. It never fails: a lost connection is tried again, and
     /// [`Service::error`] says why it was lost.
+    #[must_use = "who calls waits for an answer"]
     pub fn dispatch(&mut self) -> Vec<Incoming> {
         let mut all = Vec::new();
         self.connect_if_due();
