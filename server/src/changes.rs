@@ -58,35 +58,63 @@ pub fn until(revision: Option<u32>) -> Vec<Value> {
     CHANGES.iter().filter(counts).map(describe).collect()
 }
 
+/// Packages that the devices of a target lost from their defaults in a branch, and get back here.
+struct Restored {
+    branch: &'static str,
+    target: &'static str,
+    packages: &'static [&'static str],
+}
+
+const fn restored(
+    branch: &'static str,
+    target: &'static str,
+    packages: &'static [&'static str],
+) -> Restored {
+    Restored {
+        branch,
+        target,
+        packages,
+    }
+}
+
+/// What concerns whole targets. The public server knows some single devices besides, which have to ask for their packages
+/// by name here.
+#[rustfmt::skip]
+const RESTORED: [Restored; 7] = [
+    restored("23.05", "mediatek/mt7622", &["kmod-mt7622-firmware"]),
+    restored("24.10", "mediatek/filogic", &["fitblk"]),
+    restored("24.10", "mediatek/mt7622", &["fitblk"]),
+    restored("24.10", "mediatek/mt7623", &["fitblk"]),
+    restored("25.12", "lantiq/xrx200", &["kmod-dsa-gswip"]),
+    restored("25.12", "lantiq/xrx200_legacy", &["kmod-dsa-gswip"]),
+    restored("25.12", "ath79/mikrotik", &["kmod-ag71xx-legacy"]),
+];
+
+/// Packages that are no longer there, and with them what comes in their place.
+const REPLACED: [(&str, &str, Option<&str>); 3] = [
+    ("24.10", "auc", Some("owut")),
+    ("SNAPSHOT", "kmod-nf-conntrack6", None),
+    ("SNAPSHOT", "kmod-lib-crc32c", None),
+];
+
 /// What the server changes on its own in a request, since old clients don't know: some packages replaced, some added for
 /// devices that lost them from their defaults, translations renamed.
 pub fn apply(request: &mut BuildRequest) {
-    let (version, target, profile) = (
-        request.version.clone(),
-        request.target.clone(),
-        request.profile.clone(),
-    );
-    let packages = &mut request.packages;
-    if version.starts_with("24.10") {
-        if remove(packages, "auc") {
-            add(packages, "owut");
-        }
-        if profile == "tplink_archer-c6-v2" {
-            add(packages, "ipq-wifi-tplink_archer-c6-v2");
-        }
-        if ["mediatek/filogic", "mediatek/mt7622", "mediatek/mt7623"].contains(&target.as_str()) {
-            add(packages, "fitblk");
+    let BuildRequest {
+        version,
+        target,
+        packages,
+        ..
+    } = request;
+    for (branch, source, replacement) in REPLACED {
+        if version.starts_with(branch) && remove(packages, source) {
+            replacement.into_iter().for_each(|name| add(packages, name));
         }
     }
-    if version.starts_with("23.05") && target == "mediatek/mt7622" {
-        add(packages, "kmod-mt7622-firmware");
-    }
-    if version.starts_with("25.12") && target.starts_with("lantiq/xrx200") {
-        add(packages, "kmod-dsa-gswip");
-    }
-    if version == "SNAPSHOT" {
-        remove(packages, "kmod-nf-conntrack6");
-        remove(packages, "kmod-lib-crc32c");
+    for entry in &RESTORED {
+        if version.starts_with(entry.branch) && entry.target == target {
+            entry.packages.iter().for_each(|name| add(packages, name));
+        }
     }
     // Since 24.10; SNAPSHOT sorts after every number.
     if version.as_str() >= "24.10" {
@@ -109,4 +137,63 @@ fn remove(packages: &mut Vec<String>, name: &str) -> bool {
     let before = packages.len();
     packages.retain(|package| package != name);
     packages.len() < before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::apply;
+    use crate::request::BuildRequest;
+
+    #[test]
+    fn requests_of_old_clients_are_mended() {
+        let cases = [
+            (
+                "24.10.2",
+                "ath79/generic",
+                "x",
+                "auc luci-i18n-opkg-de luci-i18n-base-en",
+                "luci-i18n-package-manager-de owut",
+            ),
+            ("24.10.2", "ath79/generic", "x", "auc owut", "owut"),
+            ("24.10.2", "mediatek/filogic", "x", "luci", "luci fitblk"),
+            ("23.05.5", "ath79/generic", "x", "auc", "auc"),
+            (
+                "23.05.5",
+                "ath79/generic",
+                "x",
+                "luci-i18n-opkg-de",
+                "luci-i18n-opkg-de",
+            ),
+            ("25.12.0", "lantiq/xrx200", "x", "", "kmod-dsa-gswip"),
+            (
+                "SNAPSHOT",
+                "x86/64",
+                "generic",
+                "kmod-lib-crc32c luci kmod-nf-conntrack6",
+                "luci",
+            ),
+            (
+                "25.12.0",
+                "x86/64",
+                "generic",
+                "kmod-lib-crc32c",
+                "kmod-lib-crc32c",
+            ),
+        ];
+        for (version, target, profile, before, after) in cases {
+            let mut request = BuildRequest {
+                version: version.to_owned(),
+                target: target.to_owned(),
+                profile: profile.to_owned(),
+                packages: before.split_whitespace().map(str::to_owned).collect(),
+                ..BuildRequest::default()
+            };
+            apply(&mut request);
+            assert_eq!(
+                request.packages.join(" "),
+                after,
+                "{version} {target} {profile}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A server with a download site and ImageBuilders, in a temporary folder.
 
 use asu_server::{Config, Server};
-use mini_imagebuilder::{catalog, devices, folder};
+use mini_imagebuilder::folder;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -47,14 +47,8 @@ impl World {
     pub fn on(write: impl FnOnce(&Path), change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("temporary folder");
         for (version, target) in BUILDERS {
-            let release = catalog::release(version).expect("release");
-            let target = devices::target(target).expect("target");
-            let place = dir
-                .path()
-                .join("imagebuilders")
-                .join(version)
-                .join(target.name);
-            folder::create(&place, release, target, &folder::Options::default())
+            let root = dir.path().join("imagebuilders");
+            folder::create_below(&root, version, target, &folder::Options::default())
                 .expect("ImageBuilder");
         }
         let root = dir.path().join("site");

@@ -79,6 +79,23 @@ pub fn create(
     Ok(())
 }
 
+/// Makes `ROOT/VERSION/TARGET/SUBTARGET` an ImageBuilder folder, where servers look for it, and returns its path.
+///
+/// # Errors
+/// [`Error::Unknown`] for a version or target there isn't, and as [`create`].
+pub fn create_below(
+    root: &Path,
+    version: &str,
+    target: &str,
+    options: &Options,
+) -> Result<PathBuf, Error> {
+    let release = catalog::release(version).ok_or_else(|| Error::unknown("release", version))?;
+    let target = devices::target(target).ok_or_else(|| Error::unknown("target", target))?;
+    let dir = root.join(version).join(target.name);
+    create(&dir, release, target, options)?;
+    Ok(dir)
+}
+
 fn config(release: &Release, target: &Target) -> String {
     let (board, subtarget) = target.name.split_once('/').unwrap_or((target.name, ""));
     let filesystems = [

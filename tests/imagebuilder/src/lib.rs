@@ -6,10 +6,11 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), mini_imagebuilder::Error> {
-//! use mini_imagebuilder::{catalog, devices, folder};
-//! let release = catalog::release("24.10.2").ok_or(mini_imagebuilder::Error::unknown("release", "24.10.2"))?;
-//! let target = devices::target("ath79/generic").ok_or(mini_imagebuilder::Error::unknown("target", "ath79/generic"))?;
-//! folder::create("/tmp/ib".as_ref(), release, target, &folder::Options::default())?;
+//! use mini_imagebuilder::{folder, payload};
+//! let dir = folder::create_below("/tmp/ib".as_ref(), "24.10.2", "ath79/generic", &folder::Options::default())?;
+//! // ... `make image` there, and then of the image:
+//! let content = payload::read("/tmp/sysupgrade.bin".as_ref())?;
+//! println!("{} with {} packages", content.version, content.packages.len());
 //! # Ok(())
 //! # }
 //! ```
