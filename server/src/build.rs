@@ -83,7 +83,6 @@ impl Workshop {
     }
 
     async fn build(&self, job: &mut Job) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.config.job_timeout;
         self.begin(job, Step::Init);
         changes::apply(&mut job.request);
         self.begin(job, Step::ContainerSetup);
@@ -98,6 +97,8 @@ impl Workshop {
             folders.entry(folder.clone()).or_default().clone()
         };
         let _alone = lock.lock().await;
+        // Waiting for others is not counted.
+        let deadline = Instant::now() + self.config.job_timeout;
         let info = self.info(job, &folder, deadline).await?;
         let packages =
             imagebuilder::build_packages(&job.request.packages, &info, job.request.diff_packages);

@@ -317,3 +317,84 @@ impl Pattern {
         text.chars().all(known) && (!self.slash || text.matches('/').count() == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::build_request;
+    use crate::Config;
+    use proptest::prelude::*;
+    use serde_json::{json, Value};
+
+    /// JSON of any form, with texts that are often almost right.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = prop_oneof!["[a-z0-9./-]{0,12}", any::<String>()];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z]{0,5}", inner, 0..4).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    fn any_request() -> impl Strategy<Value = Value> {
+        let names = [
+            "distro",
+            "version",
+            "version_code",
+            "target",
+            "profile",
+            "packages",
+            "packages_versions",
+            "diff_packages",
+            "defaults",
+            "rootfs_size_mb",
+            "filesystem",
+            "repositories",
+            "repositories_mode",
+            "repository_keys",
+            "client",
+        ];
+        let good = json!({"version": "24.10.2", "target": "ath79/generic", "profile": "x"});
+        let changes =
+            prop::collection::vec((prop::sample::select(names.to_vec()), any_json()), 0..4);
+        changes.prop_map(move |changes| {
+            let mut request = good.clone();
+            for (name, value) in changes {
+                request[name] = value;
+            }
+            request
+        })
+    }
+
+    proptest! {
+        /// Whatever comes: a request whose names are names, or complaints in the form clients know.
+        #[test]
+        fn a_request_or_complaints(body in prop_oneof![any_json(), any_request()]) {
+            let config = Config::new("http://127.0.0.1:1", "/nonexistent", "/nonexistent");
+            match build_request(&body, &config) {
+                Ok(request) => {
+                    let names = request.packages.iter().chain(request.packages_versions.keys());
+                    for name in names.chain([&request.version, &request.profile, &request.distro]) {
+                        prop_assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "_.,-".contains(c)), "{name:?}");
+                    }
+                    prop_assert!(request.rootfs_size_mb.is_none_or(|size| (1..=1024).contains(&size)));
+                }
+                Err(list) => {
+                    let complaints = list.as_array().expect("list");
+                    prop_assert!(!complaints.is_empty());
+                    for complaint in complaints {
+                        let known = complaint["type"].is_string() && complaint["msg"].is_string();
+                        prop_assert!(known && complaint["loc"][0] == "body", "{complaint}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -243,3 +243,27 @@ fn a_download_site_that_fails() {
         "{words}"
     );
 }
+
+/// What was read of the download site a moment ago is still known when it goes away.
+#[test]
+fn a_download_site_that_goes_away() {
+    let world = World::new(|config| {
+        config.upstream_lifetime = std::time::Duration::from_secs(3600);
+        config.workers = 0;
+    });
+    let path = "/json/v1/releases/24.10.2/targets/ath79/generic/index.json";
+    let before = get(world.addr(), path);
+    let World { server, site, dir } = world;
+    drop(site);
+    let after = get(server.addr, path);
+    assert_eq!((after.status, after.body), (200, before.body));
+    assert_eq!(
+        get(
+            server.addr,
+            "/json/v1/releases/25.12.0/targets/ath79/generic/index.json"
+        )
+        .status,
+        502
+    );
+    drop(dir);
+}
