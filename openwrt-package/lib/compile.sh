@@ -1,32 +1,36 @@
 # Compiles the agent and the plugin for one target. Sourced by `build`.
 # shellcheck shell=bash
 
-# cross_cargo TARGET KIND RUSTFLAGS ARGUMENT...: cargo zigbuild with the second rustc. KIND names the
-# target folder: other flags in the same folder would throw away what was built before.
+# cross_cargo TARGET KIND RUSTFLAGS COMMAND ARGUMENT...: cargo by cargo-zigbuild, with the second rustc.
+# KIND names the target folder: other flags in the same folder would throw away what was built before.
 cross_cargo() {
-	local target=$1 kind=$2 flags=$3 triple
-	shift 3
+	local target=$1 kind=$2 flags=$3 command=$4 triple
+	shift 4
 	triple=$(target_triple "$target")
 
 	# Rust brings its own crt files for musl except on mips; here they come from zig.
 	case "$target" in mips*) ;; *) flags+=" -C link-self-contained=no" ;; esac
 	# A panic ends the process without formatting a message: the library's own texts stay out.
 	flags+=" -Z unstable-options -C panic=immediate-abort"
+	# And nothing unwinds, so the tables for it stay out too, ring's C included.
+	flags+=" -C force-unwind-tables=no"
+	local cflags="-fno-asynchronous-unwind-tables -fno-unwind-tables"
 	# The same bytes wherever the checkout and cargo's folder lie.
 	flags+=" --remap-path-prefix=$ROOT=/asu --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 
 	env -u CARGO_ENCODED_RUSTFLAGS PATH="$VENV/bin:/usr/bin:/bin" CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-		RUSTFLAGS="$flags" CARGO_TARGET_DIR="$CROSS/$kind" \
+		RUSTFLAGS="$flags" CFLAGS="$cflags" CARGO_TARGET_DIR="$CROSS/$kind" \
 		CARGO_ZIGBUILD_CACHE_DIR="$CROSS/zig" ZIG_GLOBAL_CACHE_DIR="$CROSS/zig" ZIG_LOCAL_CACHE_DIR="$CROSS/zig" \
+		CARGO_ZIGBUILD_PYTHON_PATH="$FEED/lib/zig-python" ASU_PYTHON="$VENV/bin/python3" \
 		SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
-		cargo-zigbuild zigbuild --quiet --locked --manifest-path "$ROOT/Cargo.toml" \
+		cargo-zigbuild "$command" --quiet --locked --manifest-path "$ROOT/Cargo.toml" \
 		--profile router --target "$triple" "$@"
 }
 
 # The program `asu`, static. Leaves it in dist/TARGET/asu.
 compile_agent() {
 	local target=$1
-	cross_cargo "$target" agent "" -p asu --bin asu \
+	cross_cargo "$target" agent "" zigbuild -p asu --bin asu \
 		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size || return 1
 	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu" &&
 		trim_elf "$DIST/$target/asu"
@@ -36,8 +40,8 @@ compile_agent() {
 # dist/TARGET/attendedsysupgrade.so.
 compile_plugin() {
 	local target=$1
-	cross_cargo "$target" plugin "-C target-feature=-crt-static" -p rpcd-plugin --lib \
-		-Z build-std=core,alloc || return 1
+	cross_cargo "$target" plugin "-C target-feature=-crt-static" rustc -p rpcd-plugin --lib \
+		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size || return 1
 	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" \
 		"$DIST/$target/attendedsysupgrade.so" && trim_elf "$DIST/$target/attendedsysupgrade.so"
 }
