@@ -29,7 +29,7 @@ pub struct Shared {
 }
 
 /// Answers any request.
-pub async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
+pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response<Body> {
     let head = request.method() == Method::HEAD;
     let response = route(&shared, request).await;
     let response = response.unwrap_or_else(|error| answer::bad_gateway(&error));

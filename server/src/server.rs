@@ -61,7 +61,7 @@ fn serve(runtime: Runtime, listener: TcpListener, config: Config, stopped: onesh
     for _ in 0..config.workers {
         runtime.spawn(workshop.clone().work());
     }
-    let app = Router::new().fallback(api::answer).with_state(Shared {
+    let app = Router::new().fallback(api::handle).with_state(Shared {
         config,
         upstream,
         queue,
