@@ -40,51 +40,85 @@ pub async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Res
     }
 }
 
-async fn route(shared: &Shared, request: Request<Body>) -> Result<Response<Body>, Error> {
-    let path = request.uri().path().to_owned();
-    if let Some(rest) = path.strip_prefix("//") {
-        let allowed = || answer::moved(&format!("/{}", rest.trim_start_matches('/')));
-        return Ok(only(&request, &["GET"], "GET").unwrap_or_else(allowed));
+/// What a path stands for.
+enum Resource<'a> {
+    /// Where builds are asked for.
+    Builds,
+    /// A build, by its hash.
+    Build(&'a str),
+    /// A file in a folder of the store.
+    Stored(&'a str, &'a str),
+    /// Something with a newer address.
+    Moved(String),
+    /// How many wait.
+    Stats,
+    /// A version's revision for target and subtarget.
+    Revision(&'a str, &'a str, &'a str),
+    /// A file below `/json/v1/`.
+    Json(&'a [&'a str]),
+}
+
+impl<'a> Resource<'a> {
+    fn find(path: &str, parts: &'a [&'a str]) -> Option<Self> {
+        if path.starts_with("//") {
+            return Some(Self::Moved(format!("/{}", path.trim_start_matches('/'))));
+        }
+        Some(match *parts {
+            ["api", "v1", "build"] => Self::Builds,
+            ["api", "v1", "build", hash] => Self::Build(hash),
+            ["api", "v1", "stats"] => Self::Stats,
+            ["api", "v1", "revision", version, target, subtarget] => {
+                Self::Revision(version, target, subtarget)
+            }
+            ["api", "v1", "latest"] => Self::Moved("/json/v1/latest.json".to_owned()),
+            ["overview"] | ["api", "v1", "overview"] => {
+                Self::Moved("/json/v1/overview.json".to_owned())
+            }
+            ["store", folder, name] => Self::Stored(folder, name),
+            ["json", "v1", ref rest @ ..] if !rest.is_empty() => Self::Json(rest),
+            _ => return None,
+        })
     }
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let refused = match parts[..] {
-        ["api", "v1", "build"] => only(&request, &["POST"], "POST"),
-        ["api", "v1", "build", _] => only(&request, &["GET", "HEAD"], "GET, HEAD"),
-        ["store", ..] => only(&request, &["GET", "HEAD"], "GET, HEAD"),
-        ["overview"] | ["api", "v1", "overview" | "latest" | "stats"] => {
-            only(&request, &["GET"], "GET")
+
+    /// The methods it knows, as the Allow header has them.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Builds => "POST",
+            Self::Build(_) | Self::Stored(..) => "GET, HEAD",
+            _ => "GET",
         }
-        ["api", "v1", "revision", _, _, _] | ["json", "v1", _, ..] => {
-            only(&request, &["GET"], "GET")
-        }
-        _ => Some(answer::not_found()),
-    };
-    if let Some(refused) = refused {
-        return Ok(refused);
-    }
-    match parts[..] {
-        ["api", "v1", "build"] => post_build(shared, request).await,
-        ["api", "v1", "build", hash] => Ok(get_build(shared, hash)),
-        ["store", folder, name] => {
-            Ok(store::file(&shared.config.store, folder, name, request.headers()).await)
-        }
-        ["overview"] | ["api", "v1", "overview"] => Ok(answer::moved("/json/v1/overview.json")),
-        ["api", "v1", "latest"] => Ok(answer::moved("/json/v1/latest.json")),
-        ["api", "v1", "stats"] => Ok(answer::json(
-            200,
-            &json!({"queue_length": shared.queue.waiting()}),
-        )),
-        ["api", "v1", "revision", version, target, subtarget] => {
-            revision(shared, version, &format!("{target}/{subtarget}")).await
-        }
-        ["json", "v1", ref rest @ ..] => json_file(shared, rest).await,
-        _ => Ok(answer::not_found()),
     }
 }
 
-/// `None` if the method is one of those, else the answer that says so.
-fn only(request: &Request<Body>, methods: &[&str], allow: &'static str) -> Option<Response<Body>> {
-    (!methods.contains(&request.method().as_str())).then(|| answer::method_not_allowed(allow))
+async fn route(shared: &Shared, request: Request<Body>) -> Result<Response<Body>, Error> {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let Some(resource) = Resource::find(&path, &parts) else {
+        return Ok(answer::not_found());
+    };
+    if !resource
+        .methods()
+        .split(", ")
+        .any(|method| method == request.method().as_str())
+    {
+        return Ok(answer::method_not_allowed(resource.methods()));
+    }
+    match resource {
+        Resource::Builds => post_build(shared, request).await,
+        Resource::Build(hash) => Ok(get_build(shared, hash)),
+        Resource::Stored(folder, name) => {
+            Ok(store::file(&shared.config.store, folder, name, request.headers()).await)
+        }
+        Resource::Moved(location) => Ok(answer::moved(&location)),
+        Resource::Stats => Ok(answer::json(
+            200,
+            &json!({"queue_length": shared.queue.waiting()}),
+        )),
+        Resource::Revision(version, target, subtarget) => {
+            revision(shared, version, &format!("{target}/{subtarget}")).await
+        }
+        Resource::Json(parts) => json_file(shared, parts).await,
+    }
 }
 
 async fn revision(shared: &Shared, version: &str, target: &str) -> Result<Response<Body>, Error> {
