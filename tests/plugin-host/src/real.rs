@@ -1,6 +1,6 @@
 //! The real ubusd and rpcd, where the machine has them.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,10 +9,12 @@ use crate::{plugin, Root};
 
 /// rpcd with the plugin loaded, on a bus of its own, both in a [`Root`].
 pub struct Real {
-    ubusd: Child,
-    rpcd: Child,
+    children: Vec<Child>,
     socket: PathBuf,
 }
+
+/// Where the bus lies in the root.
+const SOCKET: &str = "/var/run/ubus/ubus.sock";
 
 /// Where a program lies on PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -31,31 +33,31 @@ impl Real {
         };
         root.install(&ubusd, "/sbin/ubusd")?;
         root.install(&rpcd, "/sbin/rpcd")?;
-        let socket = root.at("/var/run/ubus/ubus.sock");
         // rpcd looks below the prefix it was built with.
         root.copy(&plugin::path()?, "/usr/lib/rpcd/attendedsysupgrade.so")?;
         if let Some(prefix) = rpcd.parent().and_then(Path::parent) {
             let folder = prefix.join("lib/rpcd/attendedsysupgrade.so");
             root.copy(&plugin::path()?, &folder.to_string_lossy())?;
         }
-        let start = |inside: &[&str]| {
-            let mut command = Command::new(program);
-            command
-                .arg("chroot")
-                .arg(root.path())
-                .args(inside)
-                .stdin(Stdio::null())
-                .spawn()
+        // Both read random numbers, from a device that only root can make.
+        let mut random = [0; 65536];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+        root.write("/dev/urandom", random)?;
+        let mut real = Real {
+            children: Vec::new(),
+            socket: root.at(SOCKET),
         };
-        let bus = "/var/run/ubus/ubus.sock";
-        let ubusd = start(&["/sbin/ubusd", "-s", bus])?;
-        wait_for(|| socket.exists())?;
-        let rpcd = start(&["/sbin/rpcd", "-s", bus, "-t", "5"])?;
-        Ok(Some(Real {
-            ubusd,
-            rpcd,
-            socket,
-        }))
+        real.run(program, root, &["/sbin/ubusd", "-s", SOCKET])?;
+        wait_for(|| real.socket.exists())?;
+        real.run(program, root, &["/sbin/rpcd", "-s", SOCKET, "-t", "5"])?;
+        Ok(Some(real))
+    }
+
+    fn run(&mut self, program: &Path, root: &Root, inside: &[&str]) -> io::Result<()> {
+        let mut command = Command::new(program);
+        command.arg("chroot").arg(root.path()).args(inside);
+        self.children.push(command.stdin(Stdio::null()).spawn()?);
+        Ok(())
     }
 
     /// The bus' socket, from outside of the root.
@@ -66,7 +68,7 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        for child in [&mut self.rpcd, &mut self.ubusd] {
+        for child in self.children.iter_mut().rev() {
             // They are a test's own children, and may be gone already.
             let _ = child.kill();
             let _ = child.wait();
