@@ -1,3 +1,16 @@
-//! A router, its bus and an upgrade server in a temporary folder.
+//! `cargo run --release -p sandbox`: a router upgrades itself, from `check` to `confirmed`.
+//!
+//! Copied onto the sandbox router this same program is `/usr/sbin/asu` and `/sbin/sysupgrade`, so
+//! that one build makes everything that runs there.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let own = std::env::current_exe().unwrap_or_default();
+    match own.file_name().and_then(|name| name.to_str()) {
+        Some("asu") => asu::cli::main(),
+        Some("sysupgrade") => sandbox::sysupgrade::main(&own),
+        _ => sandbox::story::main(),
+    }
+}

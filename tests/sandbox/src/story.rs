@@ -1,0 +1,139 @@
+//! The whole story: a router finds a newer release, has it built with its packages, makes sure of
+//! it, flashes it, restarts, and confirms that the promise was kept.
+
+use crate::world::Knobs;
+use crate::{Error, Options, Router, World};
+use asu::api::{History, Outcome};
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "\
+Usage: sandbox [--stay] [--imagebuilder VERSION TARGET FOLDER]
+
+Without options: a router upgrades itself, and everything is gone afterwards.
+  --stay            leave the router up, and say what can be tried
+  --imagebuilder    build VERSION for TARGET with a real ImageBuilder's folder
+";
+
+/// So that the steps of a build can be seen.
+const DELAY: Duration = Duration::from_millis(700);
+
+/// How long the router may take to come up again.
+const REBOOT: Duration = Duration::from_secs(30);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut knobs = Knobs {
+        delay: DELAY,
+        ..Knobs::default()
+    };
+    let result = match words[..] {
+        [] => World::start(&knobs).and_then(upgrade),
+        ["--stay"] => World::start(&knobs).and_then(stay),
+        ["--imagebuilder", version, target, folder] => {
+            knobs.imagebuilder = Some((version.to_owned(), target.to_owned(), folder.into()));
+            World::start(&knobs).and_then(stay)
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sandbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn router(world: &World) -> Result<Router, Error> {
+    Router::start(&Options::new(std::env::current_exe()?, &[world.url()]))
+}
+
+/// Runs `asu` on the router, with its output on ours.
+fn asu(root: &Path, arguments: &[&str]) -> Result<i32, Error> {
+    say(&format!("\n$ asu {}", arguments.join(" ")))?;
+    let status = command(root, arguments).status()?;
+    status
+        .code()
+        .ok_or_else(|| format!("asu was ended: {status}").into())
+}
+
+fn command(root: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(root.join("usr/sbin/asu"));
+    command.arg("--root").arg(root).args(arguments);
+    command
+}
+
+fn captured(root: &Path, arguments: &[&str]) -> Result<Output, Error> {
+    Ok(command(root, arguments).stderr(Stdio::inherit()).output()?)
+}
+
+fn upgrade(world: World) -> Result<(), Error> {
+    let router = router(&world)?;
+    let root = router.files().root();
+    say(&format!(
+        "A router in {}, its upgrade server at {}.",
+        root.display(),
+        world.url()
+    ))?;
+    expect("check", asu(root, &["check"])?, 20)?;
+    expect("upgrade", asu(root, &["upgrade", "--yes"])?, 0)?;
+    say("\nThe router restarts ...")?;
+    let start = Instant::now();
+    let outcome = loop {
+        let history = captured(root, &["--json", "history"])?;
+        let found = serde_json::from_slice::<History>(&history.stdout);
+        if let Some(upgrade) = found
+            .ok()
+            .and_then(|history| history.upgrades.into_iter().next())
+        {
+            break upgrade.result;
+        }
+        if start.elapsed() > REBOOT {
+            return Err("the router did not come up again".into());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    expect("status", asu(root, &["status"])?, 0)?;
+    expect("check", asu(root, &["check"])?, 0)?;
+    match outcome {
+        Outcome::Confirmed => say("\nconfirmed"),
+        other => Err(format!("the upgrade ended as {other:?}").into()),
+    }
+}
+
+fn expect(command: &str, code: i32, expected: i32) -> Result<(), Error> {
+    if code == expected {
+        return Ok(());
+    }
+    Err(format!("asu {command} ended with {code} instead of {expected}").into())
+}
+
+fn stay(world: World) -> Result<(), Error> {
+    let router = router(&world)?;
+    let root = router.files().root();
+    let asu = root.join("usr/sbin/asu");
+    say(&format!(
+        "A router is up. Try:\n\n  asu=\"{} --root {}\"\n  $asu check\n  $asu upgrade\n  $asu watch\n  $asu history\n\nIts upgrade server: {}\nIts bus:            {}\n\nEnter (or the end of the input) ends it.",
+        asu.display(),
+        root.display(),
+        world.url(),
+        router.files().socket().display(),
+    ))?;
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
