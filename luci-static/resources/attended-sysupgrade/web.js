@@ -134,12 +134,12 @@ return baseclass.extend({
 
 	/**
 	 * The router, without help of the agent:
-	 * { board_name, profile, target, model, rootfs_type, boot, running: { version, revision }, memory, wanted, installed }
+	 * { board_name, profile, target, model, rootfs_type, boot, running: { version, revision }, memory or null, wanted, installed }
 	 * wanted: what was asked for by name, installed: everything; both name → version.
 	 */
 	router: function() {
 		return Promise.all([
-			callBoard(), callInfo(), api.packagelist(false), api.packagelist(true), L.resolveDefault(callStat('/sys/firmware/efi'), null)
+			callBoard(), L.resolveDefault(callInfo(), null), api.packagelist(false), api.packagelist(true), L.resolveDefault(callStat('/sys/firmware/efi'), null)
 		]).then(answers => {
 			const board = answers[0], info = answers[1], efi = answers[4];
 			const target = board.release.target;
@@ -152,10 +152,10 @@ return baseclass.extend({
 				rootfs_type: board.rootfs_type,
 				boot: /^(x86|armsr|loongarch64)\//.test(target) ? (L.isObject(efi) ? 'efi' : 'bios') : '',
 				running: { version: board.release.version, revision: board.release.revision },
-				memory: {
+				memory: info && info.memory ? {
 					available: info.memory.available,
 					tmp_free: info.tmp ? info.tmp.avail * 1024 : null
-				},
+				} : null,
 				wanted: answers[2].packages,
 				installed: answers[3].packages
 			};

@@ -177,7 +177,7 @@ const Flow = baseclass.extend({
 				detail: [ finished.version_number, finished.target, finished.id ].join(' ') };
 
 		const image = await web.choose(finished, this.router);
-		const room = this.router.memory.tmp_free;
+		const room = this.router.memory && this.router.memory.tmp_free;
 		const blob = await web.download(this.server, finished, image, room, signal, (n, all) => this.amount('downloading', n, all));
 		const size = await web.upload(blob, image, (n, all) => this.amount('uploading', n, all));
 

@@ -4,12 +4,11 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use page_host::{Backend, Options, PageHost, Right, Scripted, User};
+use page_host::{Backend, Options, PageHost, Scripted};
 
 const USAGE: &str = "usage: page-host (--scripted | --socket PATH) --root DIR [--port N]";
 
@@ -48,23 +47,7 @@ fn options() -> Result<Options, String> {
             _ => return Err(USAGE.to_owned()),
         }
     }
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let package = repository.join("openwrt-package/luci-app-attended-sysupgrade");
-    let user = |name: &str, rights: &[Right]| User {
-        name: name.to_owned(),
-        password: name.to_owned(),
-        rights: rights.to_vec(),
-    };
-    Ok(Options {
-        backend: backend.ok_or(USAGE)?,
-        root: root.ok_or(USAGE)?,
-        luci_static: repository.join("luci-static"),
-        share: package.join("files/usr/share"),
-        po: package.join("po"),
-        users: vec![
-            user("root", &[Right::Read, Right::Write]),
-            user("guest", &[Right::Read]),
-        ],
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-    })
+    let mut options = Options::new(backend.ok_or(USAGE)?, root.ok_or(USAGE)?);
+    options.listen.set_port(port);
+    Ok(options)
 }

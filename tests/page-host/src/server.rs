@@ -1,7 +1,7 @@
 //! The server itself: what is served where, and the state behind it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -37,6 +37,32 @@ pub struct Options {
     pub users: Vec<User>,
     /// Where to listen; port 0 lets the system choose.
     pub listen: SocketAddr,
+}
+
+impl Options {
+    /// The views of this repository for a router whose files are below `root`, on any free port of loopback. `root` may do
+    /// everything, `guest` may only look; each has the name for a password.
+    pub fn new(backend: Backend, root: impl Into<PathBuf>) -> Options {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let package = repository.join("openwrt-package/luci-app-attended-sysupgrade");
+        let user = |name: &str, rights: &[Right]| User {
+            name: name.to_owned(),
+            password: name.to_owned(),
+            rights: rights.to_vec(),
+        };
+        Options {
+            backend,
+            root: root.into(),
+            luci_static: repository.join("luci-static"),
+            share: package.join("files/usr/share"),
+            po: package.join("po"),
+            users: vec![
+                user("root", &[Right::Read, Right::Write]),
+                user("guest", &[Right::Read]),
+            ],
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    }
 }
 
 /// The state behind the pages.

@@ -173,10 +173,12 @@ return view.extend({
 	lastJob: function(plan) {
 		const job = this.status.job;
 
-		if (!job || !job.error || (job.phase != 'failed' && job.phase != 'cancelled'))
+		if (!job || (job.phase != 'failed' && job.phase != 'cancelled'))
 			return null;
 
-		return widgets.error(job.error, [ this.wayRound(job.error) ], plan && plan.request);
+		const error = job.error || { kind: job.phase == 'cancelled' ? 'cancelled' : 'internal', message: _('The upgrade was not finished.') };
+
+		return widgets.error(error, [ this.wayRound(error) ], plan && plan.request);
 	},
 
 	/* A button for the way through this browser, where the router itself has none. */
@@ -245,17 +247,24 @@ return view.extend({
 			.then(() => this.refresh());
 	},
 
+	/* Resolves when no check is under way: the agent answers one question after the other. */
+	settled: function() {
+		return api.status().then(status => (status.check && status.check.running)
+			? new Promise(resolve => window.setTimeout(resolve, INTERVAL * 500)).then(() => this.settled())
+			: status);
+	},
+
 	handleSearch: function(version) {
 		this.searching = true;
 		this.draw();
 
-		return api.check(version).then(() => this.complain('check', null), error => this.complain('check', error))
-			.then(() => this.versions || api.versions())
-			.then(versions => { this.versions = versions; }, error => {
-				/* The check meets the same server and shows the same error in its own place. */
-				if (error.kind == 'unreachable' || error.kind == 'denied')
-					this.complain('versions', error);
-			})
+		return api.check(version)
+			.then(() => this.settled())
+			.then(status => (this.versions || status.check.error) ? this.versions : api.versions())
+			.then(versions => {
+				this.versions = versions;
+				this.complain('search', null);
+			}, error => this.complain('search', error))
 			.finally(() => { this.searching = false; })
 			.then(() => this.refresh());
 	},
