@@ -6,16 +6,19 @@ use crate::daemon::object::{self, Handled};
 use crate::daemon::wait;
 use crate::error::{Error, Kind};
 use crate::paths::Paths;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use crate::system::signals::Signals;
+use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use ubus::Bus;
 
-/// A build may stand in a queue; the daemon tells how it goes. Only questions wait that long.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long an answer may take before the question is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Questions that change nothing.
+const REPEATABLE: [&str; 3] = ["check", "versions", "verify"];
 
 /// See the module.
 pub enum Agent {
@@ -28,7 +31,7 @@ pub enum Agent {
 /// The engine in this process, and the signals that end it in good order.
 pub struct Own {
     engine: Engine,
-    signals: SignalFd,
+    signals: Signals,
 }
 
 /// No arguments.
@@ -60,9 +63,7 @@ impl Agent {
         match self {
             Agent::Daemon(bus) => {
                 let sent = ubus::to_blobmsg(arguments).map_err(|error| internal(&error))?;
-                let answer = bus
-                    .call_raw(object::PATH, method, &sent, PATIENCE)
-                    .map_err(bus_error)?;
+                let answer = ask_daemon(bus, method, &sent)?;
                 let failed: Failed =
                     ubus::from_blobmsg(&answer).map_err(|error| internal(&error))?;
                 match failed.error {
@@ -110,21 +111,22 @@ struct Failed {
     error: Option<Error>,
 }
 
+/// Calls a method of the daemon. ubusd does not tell when the daemon dies, so that a question which
+/// takes time is asked again every now and then: the daemon gives one answer to all who ask alike.
+fn ask_daemon(bus: &mut Bus, method: &str, arguments: &[u8]) -> Result<Vec<u8>, Error> {
+    let may_repeat = REPEATABLE.contains(&method);
+    loop {
+        match bus.call_raw(object::PATH, method, arguments, PATIENCE) {
+            Ok(answer) => return Ok(answer),
+            Err(ubus::Error::Timeout) if may_repeat => {}
+            Err(error) => return Err(bus_error(method, &error)),
+        }
+    }
+}
+
 impl Own {
     fn new(paths: &Paths) -> Result<Own, Error> {
-        let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            signals.add(signal);
-        }
-        let failed = |errno: nix::errno::Errno| {
-            Error::new(
-                Kind::Internal,
-                format!("Signals can't be waited for: {errno}."),
-            )
-        };
-        signals.thread_block().map_err(failed)?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&signals, flags).map_err(failed)?;
+        let signals = Signals::take_over(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         Ok(Own {
             engine: Engine::new(paths)?,
             signals,
@@ -162,8 +164,7 @@ impl Own {
         fds.push(self.signals.as_fd());
         let deadline = self.engine.deadline();
         wait(fds, deadline)?;
-        let caught = self.signals.read_signal();
-        if caught.is_ok_and(|signal| signal.is_some()) {
+        if self.signals.come() {
             let cancelled = self.engine.cancel()?;
             let sentence = match cancelled {
                 true => "Interrupted; nothing was flashed, and nothing is left behind.",
@@ -190,9 +191,9 @@ fn nothing_in_hand() -> Error {
 }
 
 /// What the bus says, as the owner of a router has to read it.
-pub fn bus_error(error: ubus::Error) -> Error {
-    match &error {
-        ubus::Error::Status(ubus::Status::NotFound) => nothing_in_hand(),
+fn bus_error(method: &str, error: &ubus::Error) -> Error {
+    match error {
+        ubus::Error::Status(ubus::Status::NotFound) if method == "sysupgrade" => nothing_in_hand(),
         ubus::Error::Status(ubus::Status::PermissionDenied) => {
             Error::new(Kind::Usage, "You may not do that: only root may upgrade this router.")
         }

@@ -353,6 +353,14 @@ impl Engine {
         std::mem::take(&mut self.changed)
     }
 
+    /// The settings were changed. They are read where they are needed; only the line for the login
+    /// lies about ready made.
+    pub fn reload(&mut self) {
+        if let Err(error) = self.save() {
+            eprintln!("asu: {error}");
+        }
+    }
+
     /// Does what there is to do.
     pub fn advance(&mut self) -> Result<(), Error> {
         self.advance_query()?;

@@ -12,6 +12,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+/// What the login script takes for a line.
+const LINE_LIMIT: usize = 200;
+
 /// The content of status.json.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Remembered {
@@ -69,12 +72,17 @@ impl Journal {
         store::write(&self.folder.join("status.json"), remembered)
     }
 
-    /// The line that /etc/profile.d/attended-sysupgrade.sh prints; none: no line.
+    /// The line that /etc/profile.d/attended-sysupgrade.sh prints; none: no line. It may name what a
+    /// server said, and a shell prints it as it is.
     pub fn login_line(&self, notice: Option<&Notice>) -> Result<(), Error> {
         let path = self.folder.join("notice");
-        match notice {
-            Some(notice) => store::write_bytes(&path, format!("{}\n", notice.text).as_bytes()),
-            None => store::remove(&path),
-        }
+        let Some(notice) = notice else {
+            return store::remove(&path);
+        };
+        let line: String = crate::server::clean(&notice.text)
+            .chars()
+            .take(LINE_LIMIT)
+            .collect();
+        store::write_bytes(&path, format!("{line}\n").as_bytes())
     }
 }

@@ -16,11 +16,13 @@ mod work;
 
 use crate::error::{Error, Kind};
 use crate::paths::Paths;
+use crate::system::signals::Signals;
 use engine::{Engine, Ticket};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::Signal;
 use object::{Handled, Reply};
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use ubus::{Incoming, Request, Service, Status};
 
@@ -29,6 +31,8 @@ const NOTIFY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Runs until it is killed.
 pub fn run(paths: &Paths) -> Result<(), Error> {
+    // procd sends it when the configuration was changed (/etc/init.d/asu reload).
+    let mut reload = Signals::take_over(&[Signal::SIGHUP])?;
     let mut engine = Engine::new(paths)?;
     let mut bus = Bus {
         service: Service::new(&paths.socket(), object::spec()),
@@ -36,7 +40,12 @@ pub fn run(paths: &Paths) -> Result<(), Error> {
         told: None,
     };
     loop {
-        wait(bus.fds(&engine), bus.deadline(&engine))?;
+        let mut fds = bus.fds(&engine);
+        fds.push(reload.as_fd());
+        wait(fds, bus.deadline(&engine))?;
+        if reload.come() {
+            engine.reload();
+        }
         // A state that can't be written (no space in /tmp) must not end the job it is about.
         if let Err(error) = engine.advance() {
             eprintln!("asu: {error}");

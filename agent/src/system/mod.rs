@@ -2,6 +2,7 @@
 
 pub mod programs;
 pub mod room;
+pub mod signals;
 
 use crate::api::Memory;
 use crate::error::{Error, Kind};

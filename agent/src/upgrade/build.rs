@@ -8,6 +8,9 @@ use crate::server::answers::{self, Finished, ImageFile};
 use crate::server::{self, clean, is_plain_name, BuildState, Client};
 use std::time::{Duration, Instant};
 
+/// Before the second question; each further one comes so much later than the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
 /// How often the server is asked.
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -33,10 +36,14 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The pause before the next question: longer with each build before ours.
-    fn pause(&self, queue_position: Option<u32>) -> Duration {
-        self.near
-            .saturating_mul(queue_position.unwrap_or(0).saturating_add(1))
+    /// The pause before the next question, after `asked` questions: short at first (most images are
+    /// small, and a server that has the packages at hand builds them in seconds), longer with each
+    /// build before ours.
+    fn pause(&self, asked: u32, queue_position: Option<u32>) -> Duration {
+        let near = self
+            .near
+            .min(FIRST_PAUSE.saturating_mul(asked.saturating_add(1)));
+        near.saturating_mul(queue_position.unwrap_or(0).saturating_add(1))
             .min(self.far)
     }
 }
@@ -80,7 +87,7 @@ pub fn wait_for(
     });
     let mut state = client.request_build(body)?;
     let mut hash = String::new();
-    let (began, mut failures, mut forgotten) = (Instant::now(), 0, false);
+    let (began, mut asked, mut failures, mut forgotten) = (Instant::now(), 0u32, 0, false);
     loop {
         let waiting = match state {
             BuildState::Done(mut finished) => {
@@ -95,7 +102,8 @@ pub fn wait_for(
             hash.clone_from(&waiting.request_hash);
         }
         watcher.progress(shown(&waiting, &hash));
-        let pause = pace.pause(waiting.queue_position);
+        let pause = pace.pause(asked, waiting.queue_position);
+        asked = asked.saturating_add(1);
         state = loop {
             if began.elapsed() > pace.patience {
                 return Err(server::Error::NeverReady(pace.patience.as_secs() / 60).into());
