@@ -18,6 +18,14 @@ function options(versions, advanced, chosen) {
 	});
 }
 
+/* What is chosen as long as nobody chose: the newest of the branch that runs now. */
+function newest(versions) {
+	const branch = versions.branches.find(it => it.versions.includes(versions.running.version)
+		|| versions.running.version.startsWith('%s.'.format(it.name)) || versions.running.version == it.name);
+
+	return branch ? branch.latest : null;
+}
+
 /* Package names out of a text field. */
 function words(field) {
 	return field ? field.value.split(/[\s,]+/).filter(word => word.length) : [];
@@ -36,7 +44,7 @@ return baseclass.extend({
 	 */
 	search: function(it) {
 		const select = it.versions
-			? E('select', { 'class': 'cbi-input-select', 'name': 'version', 'disabled': it.running || null }, [].concat(options(it.versions, it.advanced, it.chosen)))
+			? E('select', { 'class': 'cbi-input-select', 'name': 'version', 'disabled': it.running || null }, [].concat(options(it.versions, it.advanced, it.chosen || newest(it.versions))))
 			: null;
 
 		const actions = E('div', { 'class': 'asu-actions' }, [
@@ -73,7 +81,7 @@ return baseclass.extend({
 			: plan.verdict != 'blocked' && (plan.verdict != 'current' || it.advanced));
 
 		const label = plan.verdict == 'current' ? _('Build this version again') : _('Prepare the upgrade');
-		const button = widgets.button(label, 'apply important', ui.createHandlerFn(this, () => it.prepare({
+		const button = widgets.button(label, 'positive important', ui.createHandlerFn(this, () => it.prepare({
 			version: plan.target.version,
 			add: add ? words(add.field) : [],
 			remove: dropped.concat(remove ? words(remove.field) : [])

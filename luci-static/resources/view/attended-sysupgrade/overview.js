@@ -141,15 +141,17 @@ return view.extend({
 		dom.content(this.messages, []);
 		dom.content(this.area, [ screen.node ]);
 
-		return flashing.watch(screen, this.agent).then(status => {
+		return flashing.watch(screen, this.agent).then(status => api.info().catch(() => null).then(info => {
+			/* Another system runs: what was known of the former one is worth nothing. */
 			this.watching = false;
-			this.web = null;
+			this.web = this.versions = null;
+			this.info = info;
 
 			if (status)
 				this.status = status;
 
 			this.draw();
-		});
+		}));
 	},
 
 	router: function() {
