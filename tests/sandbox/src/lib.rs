@@ -11,10 +11,11 @@ pub mod procd;
 mod router;
 pub mod story;
 pub mod sysupgrade;
+pub mod tls;
 mod world;
 
 pub use router::{Device, Options, Router};
-pub use world::World;
+pub use world::{Knobs, World};
 
 /// Why something of the sandbox could not be set up.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
