@@ -39,9 +39,14 @@ pub fn answer(
 }
 
 fn list(all: bool) -> Result<Reply, Error> {
+    // Who asks for all needs no world.
+    let world = match all {
+        true => None,
+        false => File::open(c"/etc/apk/world", Database::World)?,
+    };
     let installed = packages::read(Files {
         apk: File::open(c"/lib/apk/db/installed", Database::Apk)?,
-        world: File::open(c"/etc/apk/world", Database::World)?,
+        world,
         opkg: File::open(c"/usr/lib/opkg/status", Database::Opkg)?,
     })?;
     let list = installed.packagelist_bytes(all)?;

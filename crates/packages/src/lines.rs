@@ -100,24 +100,42 @@ impl Lines {
 /// Where the first newline stands. A word at a time: most of apk's database is file names and
 /// checksums nobody asks for, and passing over them is where the time goes.
 fn newline(text: &[u8]) -> Option<usize> {
-    const WORD: usize = size_of::<usize>();
-    const ONES: usize = usize::MAX / 0xff;
-    const HIGHS: usize = ONES << 7;
     let mut at = 0;
-    for word in text.chunks_exact(WORD) {
-        let Ok(bytes) = word.try_into() else { break };
-        // A byte of `other` is zero where `word` has a newline; the subtraction carries into its
-        // high bit then, and into one above it at worst, which the search below sorts out.
-        let other = usize::from_ne_bytes(bytes) ^ (ONES * b'\n' as usize);
-        if other.wrapping_sub(ONES) & !other & HIGHS != 0 {
-            break;
+    let mut words = text.chunks_exact(WORD);
+    for word in words.by_ref() {
+        // A byte of `other` is zero where `word` has a newline. The subtraction borrows there, and
+        // beyond, but the first one it marks is one.
+        let other = load(word) ^ (ONES * b'\n' as usize);
+        let marks = other.wrapping_sub(ONES) & !other & HIGHS;
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
         }
         at += WORD;
     }
-    let rest = text.get(at..)?;
-    rest.iter()
-        .position(|&byte| byte == b'\n')
-        .map(|found| at + found)
+    let found = words.remainder().iter().position(|&byte| byte == b'\n')?;
+    Some(at + found)
+}
+
+/// Whether all of it is printable ASCII, or tabs.
+pub(crate) fn is_printable(text: &[u8]) -> bool {
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    let words = text.chunks_exact(WORD);
+    // By words, anything below 0x20 or above 0x7e leaves a mark, in its own byte or the next one.
+    let rest = words.remainder();
+    words.into_iter().all(|word| {
+        let bytes = load(word);
+        let marks = bytes.wrapping_sub(ONES * 0x20) | bytes.wrapping_add(ONES) | bytes;
+        marks & HIGHS == 0 || word.iter().all(printable)
+    }) && rest.iter().all(printable)
+}
+
+const WORD: usize = size_of::<usize>();
+const ONES: usize = usize::MAX / 0xff;
+const HIGHS: usize = ONES << 7;
+
+/// A word of bytes, the first one lowest.
+fn load(word: &[u8]) -> usize {
+    word.try_into().map_or(0, usize::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -173,6 +191,14 @@ mod tests {
         #[test]
         fn a_newline_is_found_where_it_is(text in proptest::collection::vec(9u8..12, 0..64)) {
             prop_assert_eq!(newline(&text), text.iter().position(|&byte| byte == b'\n'));
+        }
+
+        #[test]
+        fn printable_is_what_is_in_each_byte(
+            text in proptest::collection::vec(prop_oneof![8 => 0x20u8..0x7f, 1 => any::<u8>()], 0..40),
+        ) {
+            let expected = text.iter().all(|&byte| (0x20..0x7f).contains(&byte) || byte == 9);
+            prop_assert_eq!(is_printable(&text), expected);
         }
     }
 }

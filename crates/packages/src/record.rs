@@ -4,12 +4,11 @@
 //! a record in both.
 
 use crate::installed::{Entry, Span, NAME, VERSION};
-use crate::lines::Line;
+use crate::lines::{is_printable, Line};
 use crate::list::{split, Entries};
 use crate::{Database, Error, Installed, Style};
 
-/// The fields that are kept, in the order of [`Entry::fields`], then opkg's two more.
-const APK_FIELDS: &[u8] = b"P V D p A g";
+/// opkg's fields that are kept, in the order of [`Entry::fields`], and two more.
 const OPKG_FIELDS: &[u8] =
     b"Package Version Depends Provides Architecture ABIVersion Status Auto-Installed";
 
@@ -42,28 +41,39 @@ impl Record {
 
     /// Takes the next line.
     pub fn line(&mut self, line: Line<'_>) -> Result<(), Error> {
-        if line.whole && line.bytes.trim_ascii_start().is_empty() {
+        // A line that begins with white space goes on with the field before it. opkg folds nothing
+        // but lists of files and descriptions, and apk nothing at all.
+        if line.bytes.first().is_none_or(u8::is_ascii_whitespace)
+            && line.bytes.trim_ascii_start().is_empty()
+            && line.whole
+        {
             return self.end(line.number);
         }
         self.begun = true;
-        let fields = match self.set.database() {
-            Database::Opkg => OPKG_FIELDS,
-            Database::Apk | Database::World => APK_FIELDS,
+        let (field, value) = match self.set.database() {
+            Database::Opkg => {
+                let head = line.bytes.get(..16).unwrap_or(line.bytes);
+                let (key, _) = split(head, |byte| byte == b':');
+                let mut fields = OPKG_FIELDS.split(|&byte| byte == b' ');
+                (
+                    fields.position(|field| field == key),
+                    line.bytes.get(key.len() + 1..),
+                )
+            }
+            Database::Apk | Database::World => match line.bytes {
+                [letter, b':', value @ ..] => (apk_field(*letter), Some(value)),
+                _ => (None, None),
+            },
         };
-        // A line that begins with white space goes on with the field before it. opkg folds nothing
-        // but lists of files and descriptions, and apk nothing at all.
-        let head = line.bytes.get(..16).unwrap_or(line.bytes);
-        let (key, _) = split(head, |byte| byte == b':');
-        let mut fields = fields.split(|&byte| byte == b' ');
-        match fields.position(|field| field == key) {
-            Some(field) => self.put(field, line.bytes.get(key.len() + 1..), line),
-            None => Ok(()),
+        match (field, value) {
+            (Some(field), Some(value)) => self.put(field, value, line),
+            _ => Ok(()),
         }
     }
 
-    fn put(&mut self, field: usize, value: Option<&[u8]>, line: Line<'_>) -> Result<(), Error> {
+    fn put(&mut self, field: usize, value: &[u8], line: Line<'_>) -> Result<(), Error> {
         let database = self.set.database();
-        let value = text(value.unwrap_or(&[]), line, database)?;
+        let value = text(value, line, database)?;
         if field == NAME || field == VERSION {
             if value.len() > MAX_WORD {
                 return Err(Error::TooLong(database, line.number));
@@ -116,13 +126,26 @@ impl Record {
         let [name, .., abi] = fields;
         let mut abi = self.set.get(abi);
         if self.set.database() != Database::Opkg {
-            let mut tags = Entries::new(abi, Style::Apk);
+            let mut tags = abi.split(|&byte| byte == b' ');
             abi = tags
-                .find_map(|tag| tag.text.strip_prefix(ABI_TAG))
+                .find_map(|tag| tag.strip_prefix(ABI_TAG))
                 .unwrap_or(&[]);
         }
         without_abi(self.set.get(name), abi)
     }
+}
+
+/// apk's letters, in the order of the fields.
+fn apk_field(letter: u8) -> Option<usize> {
+    Some(match letter {
+        b'P' => NAME,
+        b'V' => VERSION,
+        b'D' => 2,
+        b'p' => 3,
+        b'A' => 4,
+        b'g' => 5,
+        _ => return None,
+    })
 }
 
 /// A value without the white space around it. Only printable ASCII is taken: nothing else stands
@@ -136,10 +159,7 @@ pub(crate) fn text<'a>(
         return Err(Error::TooLong(database, line.number));
     }
     let value = value.trim_ascii();
-    if value
-        .iter()
-        .all(|&byte| matches!(byte, b' '..=b'~' | b'\t'))
-    {
+    if is_printable(value) {
         Ok(value)
     } else {
         Err(Error::BadText(database, line.number))

@@ -7,7 +7,10 @@ mod checks;
 fn replay(target: &str, check: fn(&[u8])) {
     let corpus = "../../tests/fuzz/packages/corpus";
     let folder = format!("{}/{corpus}/{target}", env!("CARGO_MANIFEST_DIR"));
-    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     assert!(!files.is_empty());
     for file in files {
         check(&std::fs::read(file).unwrap());

@@ -72,9 +72,13 @@ fn repeat(times: &str, all: bool) -> io::Result<()> {
     let mut writer = ubus::Writer::new(&mut arguments);
     writer.bool("all", all);
     writer.finish().map_err(io::Error::other)?;
-    let arguments = format!("={}", plugin_host::hex(&arguments));
     for _ in 0..times {
-        rpcd::call("packagelist", &arguments)?;
+        let (status, _) = rpcd::invoke("packagelist", Some(rpcd::blob(&arguments)))?;
+        if status != 0 {
+            return Err(io::Error::other(format!(
+                "packagelist gave status {status}"
+            )));
+        }
     }
     Ok(())
 }

@@ -153,20 +153,36 @@ pub fn executed() -> io::Result<String> {
     Ok(with(|state| state.executed.clone()))
 }
 
-/// Calls a method, as libubus does, and then lets the program it may have started run. Gives the
-/// status and the message sent.
+/// Calls a method; arguments and answer are hexadecimal digits. Gives the status and the message sent.
 pub fn call(method: &str, arguments: &str) -> io::Result<String> {
-    let object = published()?;
-    let name = CString::new(method)?;
-    let mut message = match arguments.strip_prefix('=') {
+    let message = match arguments.strip_prefix('=') {
         Some(digits) => {
             let data = unhex(digits).ok_or_else(|| io::Error::other("no hexadecimal digits"))?;
-            let mut message = ((data.len() + 4) as u32).to_be_bytes().to_vec();
-            message.extend(data);
-            Some(message)
+            Some(blob(&data))
         }
         None => None,
     };
+    let (status, sent) = invoke(method, message)?;
+    match sent.as_slice() {
+        [] => Ok(format!("{status} -")),
+        [one] => Ok(format!("{status} ={}", hex(one.get(4..).unwrap_or(&[])))),
+        _ => Err(io::Error::other("more than one message was sent")),
+    }
+}
+
+/// Fields with the header of the blob that they are the data of.
+pub fn blob(data: &[u8]) -> Vec<u8> {
+    let mut blob = ((data.len() + 4) as u32).to_be_bytes().to_vec();
+    blob.extend(data);
+    blob
+}
+
+/// Calls a method, as libubus does, and then lets the program it may have started run. Gives the
+/// status and what was sent.
+pub fn invoke(method: &str, message: Option<Vec<u8>>) -> io::Result<(c_int, Vec<Vec<u8>>)> {
+    let object = published()?;
+    let name = CString::new(method)?;
+    let mut message = message;
     let message = message
         .as_mut()
         .map_or(null_mut(), |bytes| bytes.as_mut_ptr());
@@ -191,12 +207,7 @@ pub fn call(method: &str, arguments: &str) -> io::Result<String> {
     if let Some(running) = with(|state| state.running.take()) {
         status = run(running)?;
     }
-    let sent = with(|state| core::mem::take(&mut state.sent));
-    match sent.as_slice() {
-        [] => Ok(format!("{status} -")),
-        [one] => Ok(format!("{status} ={}", hex(one.get(4..).unwrap_or(&[])))),
-        _ => Err(io::Error::other("more than one message was sent")),
-    }
+    Ok((status, with(|state| core::mem::take(&mut state.sent))))
 }
 
 /// What rpcd does when a program has ended (exec.c): it hands on what was said, asks for the answer,
