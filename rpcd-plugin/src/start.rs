@@ -8,7 +8,7 @@ pub const SYSUPGRADE: &CStr = c"/sbin/sysupgrade";
 
 /// How long the started process waits before it becomes sysupgrade. rpcd sends the answer as soon as we
 /// return to it; this is for the answer's way on through ubusd, uhttpd and the network.
-const DELAY_SECONDS: libc::time_t = 2;
+const DELAY_SECONDS: i32 = 2;
 
 /// Descriptors a process of rpcd's may have inherited.
 const MAX_FDS: c_int = 1024;
@@ -63,12 +63,16 @@ pub fn start(path: *const c_char, keep: bool) -> bool {
 }
 
 /// The child's part. Nothing of rpcd's goes along: no descriptor, no ignored or blocked signal.
+#[allow(
+    clippy::useless_conversion,
+    reason = "seconds have another width on 32-bit targets"
+)]
 fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     let flag: *const c_char = if keep { path } else { c"-n".as_ptr() };
     let file: *const c_char = if keep { null() } else { path };
     let arguments = [SYSUPGRADE.as_ptr(), flag, file, null()];
     let delay = libc::timespec {
-        tv_sec: DELAY_SECONDS,
+        tv_sec: DELAY_SECONDS.into(),
         tv_nsec: 0,
     };
     // SAFETY: these are plain system calls in a process of its own; all pointers are to NUL-ended
