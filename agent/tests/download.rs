@@ -83,6 +83,16 @@ fn raw(head: Vec<u8>, body: &[u8]) -> Reply {
     Reply::Raw([head.as_slice(), body].concat())
 }
 
+/// asu 0.7.20 serves an `.img.gz` with this header.
+#[test]
+fn an_image_that_is_called_gzip_encoded_is_taken_as_it_comes() {
+    let headers = "Content-Encoding: gzip\r\n";
+    let server = StandIn::always(raw(head(200, 200_000, headers), &content()));
+    let folder = tempfile::tempdir().unwrap();
+    let image = fetch(&server, folder.path(), &mut ()).unwrap();
+    assert_eq!(std::fs::read(&image.path).unwrap(), content());
+}
+
 #[test]
 fn an_image_arrives_whole() {
     let server = StandIn::always(raw(head(200, 200_000, ""), &content()));

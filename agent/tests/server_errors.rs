@@ -470,13 +470,6 @@ fn each_trouble_has_its_kind_and_its_words() {
             "how large the image is",
         ),
         (
-            "a packed image",
-            image,
-            Reply::with_headers(200, &[("Content-Encoding", "gzip")], "abc"),
-            Kind::Server,
-            "how large the image is",
-        ),
-        (
             "words that would paint the terminal",
             post,
             Reply::json(400, r#"{"detail":"\u001b[2J\u202ereversed\r\n\u0000"}"#),

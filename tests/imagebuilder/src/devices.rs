@@ -47,7 +47,8 @@ pub struct ImageKind {
     pub kind: &'static str,
     /// Whether it holds a root file system (a bare kernel does not).
     pub rootfs: bool,
-    /// Whether a metadata trailer is appended.
+    /// Whether a metadata trailer is appended. x86's devices have an empty `SUPPORTED_DEVICES`, for which OpenWrt's
+    /// `append-metadata` appends none (target/linux/x86/image/Makefile, include/image-commands.mk).
     pub metadata: bool,
     /// Whether it is a gzip file (before the trailer).
     pub gzip: bool,
@@ -110,14 +111,14 @@ const COMBINED: ImageKind = ImageKind {
     suffix: "combined.img.gz",
     kind: "combined",
     rootfs: true,
-    metadata: true,
+    metadata: false,
     gzip: true,
 };
 const COMBINED_EFI: ImageKind = ImageKind {
     suffix: "combined-efi.img.gz",
     kind: "combined-efi",
     rootfs: true,
-    metadata: true,
+    metadata: false,
     gzip: true,
 };
 const ROOTFS: ImageKind = ImageKind {

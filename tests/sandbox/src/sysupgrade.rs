@@ -44,7 +44,7 @@ fn fail(sentence: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What an image is to the router below `root`.
+/// What an image is to the router below `root`. As on OpenWrt, x86 does not ask for metadata.
 pub fn verdict(root: &Path, image: &Path) -> Result<Verdict, crate::Error> {
     let board = std::fs::read_to_string(root.join("tmp/sysinfo/board_name"))?;
     let report = firmware::judge(
@@ -53,7 +53,11 @@ pub fn verdict(root: &Path, image: &Path) -> Result<Verdict, crate::Error> {
         &KeyRing::new(),
         0,
     )?;
-    Ok(report.metadata.verdict())
+    let release = std::fs::read_to_string(root.join("etc/openwrt_release"))?;
+    Ok(match report.metadata.verdict() {
+        Verdict::Absent if release.contains("DISTRIB_TARGET='x86/") => Verdict::Match,
+        verdict => verdict,
+    })
 }
 
 fn validate(root: &Path, image: &Path) -> ExitCode {

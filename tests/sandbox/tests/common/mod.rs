@@ -48,7 +48,10 @@ pub fn on_each_bus(name: &str, test: impl Fn(Option<&Path>) + Sync) {
             );
             writeln!(std::io::stderr(), "{name}: over {bus}").unwrap();
             let test = &test;
-            scope.spawn(move || test(ubusd.as_deref()));
+            let thread = thread::Builder::new().name(format!("{name} over {bus}"));
+            thread
+                .spawn_scoped(scope, move || test(ubusd.as_deref()))
+                .unwrap();
         }
     });
 }
@@ -135,7 +138,12 @@ pub fn wait_upgraded(router: &Router) -> Upgrade {
             .filter(|history| !history.upgrades.is_empty())
     });
     let upgrades = history.map(|history| history.upgrades).unwrap_or_default();
-    assert!(!upgrades.is_empty(), "no upgrade\n{}", log(router));
+    assert!(
+        !upgrades.is_empty(),
+        "no upgrade: {:#?}\n{}",
+        call::<Status>(router, "status", json!({})),
+        log(router)
+    );
     upgrades[0].clone()
 }
 
