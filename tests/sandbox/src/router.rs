@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const APK_INSTALLED: &str = include_str!("../router/apk-installed");
-const APK_WORLD: &str = include_str!("../router/apk-world");
-const OPKG_STATUS: &str = include_str!("../router/opkg-status");
+const APK_INSTALLED: &str = include_str!("../router/apk/lib/apk/db/installed");
+const APK_WORLD: &str = include_str!("../router/apk/etc/apk/world");
+const OPKG_STATUS: &str = include_str!("../router/opkg/usr/lib/opkg/status");
 const BOARD: &str = include_str!("../router/board.json");
 
 /// What a router with 128 MB has left.
