@@ -3,7 +3,7 @@
 import { after, afterEach, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import * as answers from './lib/answers.js';
-import { Host, picture } from './lib/host.js';
+import { Host, picture, signIn } from './lib/host.js';
 
 let host;
 
@@ -181,6 +181,44 @@ test('the image, a last question, and off it goes', async () => {
 	assert.deepEqual(page.failures, []);
 });
 
+test('opened while it is flashed; the router comes back without this session', async () => {
+	const page = await show({ job: answers.job({ phase: 'flashing' }) });
+
+	await page.waitForSelector('[data-screen=flashing]');
+	await host.post('/script', {});
+	await page.waitForSelector('text=The router starts again.');
+	await picture(page, 'restarting');
+	await host.script({ info: answers.info, status: answers.status({ last_upgrade: answers.upgrade() }) });
+	await host.post('/script/reboot', null);
+	await page.waitForSelector('[name=luci_username]');
+	await signIn(page, 'root');
+	await page.waitForSelector('[data-result=confirmed]');
+});
+
+test('without the settings the router is looked for at its default address', async () => {
+	const page = await show({ image: answers.image() });
+	const asked = new Set();
+
+	page.on('request', request => asked.add(new URL(request.url()).host));
+	await page.getByLabel('Keep the settings').uncheck();
+	await host.script({ info: answers.info, sysupgrade: { started: true }, status: answers.status({ job: answers.job({ phase: 'flashing' }) }) });
+	await page.click('text=Install…');
+	await page.click('text=Install now');
+	await page.waitForSelector('text=without a password');
+	await host.post('/script', { attendedsysupgrade: { status: { status: 7 } } });
+	await page.waitForTimeout(5000);
+	assert.ok(asked.has('192.168.1.1') && asked.has('openwrt.lan') && asked.has(host.url.host), [ ...asked ].join(' '));
+});
+
+test('an old failure goes when somebody searched again', async () => {
+	const job = answers.job({ phase: 'failed', updated: 1000, error: { kind: 'build', message: 'It failed.', detail: '' } });
+	const page = await show({ job, check: answers.check({ at: 999, plan: answers.plan() }) });
+
+	assert.equal(await page.locator('[data-kind=build]').count(), 1);
+	await host.script({ info: answers.info, status: answers.status({ job, check: answers.check({ at: 1001, plan: answers.plan() }) }) });
+	await page.waitForSelector('[data-kind=build]', { state: 'detached' });
+});
+
 test('warnings have to be read, failures cannot be overridden, settings may be locked', async () => {
 	let page = await show({ image: { ...answers.warned, keep_allowed: false } });
 	const install = () => page.locator('button', { hasText: 'Install…' });
@@ -249,7 +287,7 @@ for (const kind of answers.kinds)
 
 test('details can be copied over plain http', async () => {
 	const error = { kind: 'build', message: 'It failed.', detail: 'make: *** [image] Error 1' };
-	const page = await show({ job: answers.job({ phase: 'failed', error }), check: answers.check({ plan: answers.plan() }) });
+	const page = await show({ job: answers.job({ phase: 'failed', updated: 2000000000, error }), check: answers.check({ plan: answers.plan() }) });
 
 	await page.evaluate(() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); });
 	await page.locator('[data-kind=build] summary').first().click();

@@ -44,7 +44,7 @@ function fromTransport(error) {
 	if (json && json[1] == '-32002' || ubus && ubus[1] == '6')
 		return { kind: 'denied', message: _('This account may not do that, or the login has expired.'), detail: text };
 
-	if (ubus && ubus[1] == '4')
+	if (ubus && ubus[1] == '4' && /\/sysupgrade /.test(text))
 		return { kind: 'image', message: _('There is no verified image on the router any more. Prepare the upgrade again.'), detail: text };
 
 	if (ubus && ubus[1] == '7')

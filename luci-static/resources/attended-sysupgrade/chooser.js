@@ -87,22 +87,28 @@ return baseclass.extend({
 			remove: dropped.concat(remove ? words(remove.field) : [])
 		}).finally(() => window.setTimeout(() => { button.disabled = !allowed(); }, 0))), !allowed());
 
-		const nodes = plans.render(plan, it.readonly, names => {
-			dropped = names;
-			button.disabled = !allowed();
+		/* A router that is up to date has nothing to ask for, unless somebody wants to see more. */
+		const offered = plan.verdict != 'current' || it.advanced;
+		const nodes = plans.render(plan, {
+			readonly: it.readonly,
+			offered: offered,
+			changed: names => {
+				dropped = names;
+				button.disabled = !allowed();
+			}
 		});
 
 		return nodes.concat([
-			it.memory ? widgets.facts([
+			(it.memory && offered) ? widgets.facts([
 				[ _('Free memory'), widgets.bytes(it.memory.available) ],
 				[ _('Free space for the image'), widgets.bytes(it.memory.tmp_free) ]
 			]) : null,
 			add ? add.node : null,
 			remove ? remove.node : null,
-			(plan.verdict == 'current' && !it.advanced) ? null : E('div', {}, [
+			offered ? E('div', {}, [
 				E('p', {}, [ it.advice ]),
 				E('div', { 'class': 'asu-actions' }, [ button ])
-			])
+			]) : null
 		]);
 	}
 });

@@ -115,9 +115,9 @@ return baseclass.extend({
 
 	/**
 	 * The plan as nodes, without a button.
-	 * readonly: nothing can be ticked; changed: see `missing`.
+	 * it: { readonly: nothing can be ticked, changed: see `missing`, offered: whether it can be asked for }
 	 */
-	render: function(plan, readonly, changed) {
+	render: function(plan, it) {
 		const changes = plan.packages;
 		const defaults = plan.defaults;
 		const head = headline(plan);
@@ -134,7 +134,7 @@ return baseclass.extend({
 				[ _('Upgrade server'), widgets.line(plan.server) ]
 			]),
 			list(_('Please note'), plan.notes.map(widgets.line)),
-			this.missing(plan, readonly, changed),
+			this.missing(plan, it.readonly, it.changed),
 			group(N_(changed_rows.length, '%d package gets a newer version', '%d packages get a newer version').format(changed_rows.length),
 				[ _('Package'), _('Now'), _('Then') ], changed_rows),
 			group(N_(older_rows.length, '%d package gets an older version', '%d packages get an older version').format(older_rows.length),
@@ -147,7 +147,7 @@ return baseclass.extend({
 			list(_('Default packages you removed, which stay away'), defaults.removed_by_user.map(widgets.line)),
 			list(_('Default packages with something else in their place'),
 				defaults.replaced.map(it => _('%s instead of %s').format(widgets.line(it.by), widgets.line(it.default)))),
-			request(plan)
+			it.offered ? request(plan) : null
 		];
 	}
 });

@@ -171,11 +171,11 @@ return view.extend({
 		]);
 	},
 
-	/* Why the last job ended, where it ended without an image. */
+	/* Why the last job ended, where it ended without an image, until somebody searched again. */
 	lastJob: function(plan) {
-		const job = this.status.job;
+		const job = this.status.job, check = this.status.check;
 
-		if (!job || (job.phase != 'failed' && job.phase != 'cancelled'))
+		if (!job || (job.phase != 'failed' && job.phase != 'cancelled') || (plan && check.at > job.updated))
 			return null;
 
 		const error = job.error || { kind: job.phase == 'cancelled' ? 'cancelled' : 'internal', message: _('The upgrade was not finished.') };
@@ -262,7 +262,7 @@ return view.extend({
 
 		return api.check(version)
 			.then(() => this.settled())
-			.then(status => (this.versions || status.check.error) ? this.versions : api.versions())
+			.then(status => (this.versions || (status.check && status.check.error)) ? this.versions : api.versions())
 			.then(versions => {
 				this.versions = versions;
 				this.complain('search', null);
