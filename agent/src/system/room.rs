@@ -6,7 +6,7 @@ use crate::error::{Error, Kind};
 use crate::paths::Paths;
 
 /// What sysupgrade needs besides the image: the settings as sysupgrade.tgz in /tmp, then a ramfs
-/// with busybox, the flash tools and their libraries (about 3 MiB on a 24.10 router).
+/// with busybox, the flash tools and their libraries. A margin, not a measurement.
 const RESERVE: u64 = 4 * 1024 * 1024;
 
 /// Asks for room for `size` more bytes in /tmp and for what sysupgrade needs after that.

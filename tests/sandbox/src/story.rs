@@ -4,6 +4,7 @@
 use crate::world::Knobs;
 use crate::{Error, Options, Router, World};
 use asu::api::{History, Outcome};
+use page_host::{Backend, PageHost};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
@@ -126,9 +127,31 @@ fn expect(command: &str, code: i32, expected: i32) -> Result<(), Error> {
 fn stay(world: World) -> Result<(), Error> {
     let router = router(&world)?;
     let root = router.files().root();
+    let pages = PageHost::start(page_host::Options::new(
+        Backend::Bus(router.files().socket()),
+        root,
+    ))?;
     let asu = root.join("usr/sbin/asu");
     say(&format!(
-        "A router is up. Try:\n\n  asu=\"{} --root {}\"\n  $asu check\n  $asu upgrade\n  $asu watch\n  $asu history\n\nIts upgrade server: {}\nIts bus:            {}\n\nEnter (or the end of the input) ends it.",
+        "A router is up.
+
+Its pages, for user root with password root:
+
+  {}
+
+Its command line:
+
+  asu=\"{} --root {}\"
+  $asu check
+  $asu upgrade
+  $asu watch
+  $asu history
+
+Its upgrade server: {}
+Its bus:            {}
+
+Enter (or the end of the input) ends it.",
+        pages.url(),
         asu.display(),
         root.display(),
         world.url(),
