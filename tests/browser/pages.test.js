@@ -213,7 +213,7 @@ test('every field has a label, every change of phase is said once', async () => 
 
 	for (const changes of [ { percent: 43 }, { percent: 44 }, { phase: 'verifying' } ]) {
 		await host.script({ info: answers.info, status: answers.status({ job: { ...screens.job.job, ...changes } }) });
-		await page.waitForTimeout(2500);
+		await page.waitForSelector(changes.percent ? `[aria-valuenow="${changes.percent}"]` : 'li[data-step=verifying][aria-current]');
 	}
 
 	assert.deepEqual(await page.evaluate(() => window.said), [ 'The router makes sure of the image.' ]);

@@ -101,6 +101,18 @@ export class Host {
 		return all.filter(call => call.method == method).map(call => call.arguments);
 	}
 
+	/* The same, as soon as there is one. */
+	async called(method) {
+		for (;;) {
+			const calls = await this.calls(method);
+
+			if (calls.length)
+				return calls;
+
+			await new Promise(resolve => setTimeout(resolve, 100));
+		}
+	}
+
 	/* A page of its own browser session, logged in. */
 	async open({ user = 'root', tab = 'system/attended-sysupgrade/overview', query = '', width = 1100, height = 900 } = {}) {
 		return login(this.browser, new URL(`/cgi-bin/luci/admin/${tab}${query}`, this.url), user, { width, height });
