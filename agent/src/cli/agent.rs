@@ -183,7 +183,8 @@ fn internal(error: &dyn std::fmt::Display) -> Error {
     )
 }
 
-fn nothing_in_hand() -> Error {
+/// There is nothing to install or to look at.
+pub fn nothing_in_hand() -> Error {
     Error::new(
         Kind::Usage,
         "There is no image in hand: \"asu download\" fetches one, or name a file.",

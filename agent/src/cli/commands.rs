@@ -1,6 +1,6 @@
 //! The commands that ask the agent.
 
-use super::agent::{Agent, Nothing};
+use super::agent::{nothing_in_hand, Agent, Nothing};
 use super::options::{Command, Options};
 use super::output::Output;
 use super::plan;
@@ -13,7 +13,6 @@ use crate::daemon::engine::RESTARTING;
 use crate::daemon::object::{CheckArguments, StartArguments, SysupgradeArguments, VerifyArguments};
 use crate::daemon::router;
 use crate::error::{Error, Kind};
-use crate::paths::IMAGE;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -304,7 +303,10 @@ fn cancel(agent: &mut Agent, output: &mut Output) -> Result<ExitCode, Error> {
 }
 
 fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result<ExitCode, Error> {
-    let path = absolute(file.unwrap_or(Path::new(IMAGE)))?;
+    let path = match file {
+        Some(file) => absolute(file)?,
+        None => in_hand(agent)?,
+    };
     let verification: Verification = agent.call("verify", &VerifyArguments { path })?;
     if output.is_json() {
         output.object(&verification)?;
@@ -319,6 +321,14 @@ fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result
             Ok(ExitCode::from(Kind::Image.exit_code()))
         }
     }
+}
+
+fn in_hand(agent: &mut Agent) -> Result<PathBuf, Error> {
+    let status: Status = agent.call("status", &Nothing {})?;
+    status
+        .image
+        .map(|image| image.path.into())
+        .ok_or_else(nothing_in_hand)
 }
 
 fn checks(checks: &[ImageCheck], output: &mut Output) -> Result<(), Error> {
@@ -341,12 +351,15 @@ fn versions(versions: &Versions, output: &mut Output) -> Result<ExitCode, Error>
     if output.is_json() {
         output.object(versions)?;
     }
-    output.line(&format!("Running {}", versions.running.version))?;
+    output.line(&format!("Running    {}", versions.running.version))?;
     for branch in &versions.branches {
+        let newest = match branch.latest.as_str() {
+            "" => "no release".to_owned(),
+            latest => format!("newest {latest}"),
+        };
         output.line(&format!(
-            "{:10} newest {}; {}",
+            "{:10} {newest}; {}",
             branch.name,
-            branch.latest,
             branch.versions.join(" ")
         ))?;
     }
@@ -361,11 +374,12 @@ fn status(status: &Status, output: &mut Output) -> Result<ExitCode, Error> {
     match &status.job {
         None => output.line("No job.")?,
         Some(job) => {
-            Progress::default().show(job, output)?;
             output.line(&format!(
-                "Job {} for OpenWrt {} on {}",
+                "Job {} for OpenWrt {} by {}:",
                 job.id, job.version, job.server
             ))?;
+            Progress::default().show(job, output)?;
+            output.line("")?;
             if let Some(error) = &job.error {
                 output.error(error);
             }

@@ -30,7 +30,8 @@ Commands:
   daemon            run in the background (procd does that)
 
 Options for check, upgrade, download and blob:
-  --version-to V    a release or a branch (24.10, 24.10.2, 24.10-SNAPSHOT, SNAPSHOT)
+  --version V       a release or a branch (24.10, 24.10.2, 24.10-SNAPSHOT, SNAPSHOT);
+                    -V and --version-to are the same
   --add NAMES       packages to add, separated by commas or spaces
   --remove NAMES    packages to leave out
 Options for upgrade and install:
@@ -43,7 +44,7 @@ Options for all:
   --root DIR        work on the router below DIR
   --socket PATH     where the bus is
   -v, --verbose     show details      -q, --quiet   show errors only
-  -h, --help        this text         --version     the version of this program
+  -h, --help        this text         asu --version the version of this program
 
 Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 server or network;
 4 the server could not build it; 5 the image was refused; 6 not enough memory or space;
@@ -139,7 +140,13 @@ fn read(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             Long("yes") | Short('y') => options.yes = true,
             Long("no-keep") | Short('n') => options.keep = Some(false),
             Long("force") => options.choice.force = true,
-            Long("version-to") | Short('V') => {
+            Long("version") if words.is_empty() => {
+                return Ok(Options {
+                    command: Command::Version,
+                    ..options
+                })
+            }
+            Long("version-to" | "version") | Short('V') => {
                 options.choice.version = Some(parser.value()?.string()?)
             }
             Long("add") | Short('a') => {
@@ -154,12 +161,6 @@ fn read(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             Long("help") | Short('h') => {
                 return Ok(Options {
                     command: Command::Help,
-                    ..options
-                })
-            }
-            Long("version") => {
-                return Ok(Options {
-                    command: Command::Version,
                     ..options
                 })
             }
@@ -218,6 +219,9 @@ mod tests {
 
     #[test]
     fn options_may_stand_anywhere() {
+        assert_eq!(read("--version").unwrap().command, Command::Version);
+        let newer = read("check --version 25.12").unwrap();
+        assert_eq!(newer.choice.version.as_deref(), Some("25.12"));
         let options = read("--root /box upgrade --add a,b -n --yes --socket /s").unwrap();
         assert_eq!(options.command, Command::Upgrade);
         assert_eq!(options.choice.add, ["a", "b"]);

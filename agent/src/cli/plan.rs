@@ -87,7 +87,7 @@ pub fn conclusion(plan: &Plan) -> String {
             "Newer packages are available: \"asu upgrade\" installs them.".to_owned()
         }
         Verdict::Downgrade => {
-            format!("OpenWrt {version} is older than what runs: only \"asu upgrade --force --version-to {version}\" installs it.")
+            format!("OpenWrt {version} is older than what runs: only \"asu upgrade --force --version {version}\" installs it.")
         }
         Verdict::Blocked => {
             let missing: Vec<&str> = plan

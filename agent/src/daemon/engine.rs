@@ -305,7 +305,8 @@ impl Engine {
                 }
             }
             None => {
-                self.query = Some(Query::start(&self.paths, question, ticket)?);
+                let downloaded = self.remembered.downloaded.clone();
+                self.query = Some(Query::start(&self.paths, question, ticket, downloaded)?);
                 self.note_check();
             }
         }

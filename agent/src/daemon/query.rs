@@ -5,12 +5,12 @@ use super::router::{self, SystemValidator};
 use super::task::{Finished, Task};
 use crate::api::Verification;
 use crate::error::{Error, Kind};
-use crate::job::{Event, Order, Task as JobTask};
-use crate::paths::Paths;
+use crate::job::{Downloaded, Event, Order, Task as JobTask};
+use crate::paths::{Paths, IMAGE};
 use crate::upgrade::verify::{self, Candidate};
 use crate::upgrade::Choice;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What somebody wants to know.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +33,13 @@ pub struct Query {
 
 impl Query {
     /// Begins to find out.
-    pub fn start(paths: &Paths, question: Question, ticket: Ticket) -> Result<Query, Error> {
+    /// `downloaded` is what the image in hand is held against.
+    pub fn start(
+        paths: &Paths,
+        question: Question,
+        ticket: Ticket,
+        downloaded: Option<Downloaded>,
+    ) -> Result<Query, Error> {
         let order = |task, choice| -> Result<Task, Error> {
             let inputs = router::inputs(paths, choice)?;
             Task::job(paths, &Order { task, inputs })
@@ -41,7 +47,10 @@ impl Query {
         let task = match &question {
             Question::Versions => order(JobTask::Versions, Choice::default())?,
             Question::Check(choice) => order(JobTask::Check, choice.clone())?,
-            Question::Verify(path) => verification(paths, Candidate::open(paths, path)?)?,
+            Question::Verify(path) => {
+                let downloaded = downloaded.filter(|_| path == Path::new(IMAGE));
+                verification(paths, Candidate::open(paths, path)?, downloaded)?
+            }
         };
         Ok(Query {
             question,
@@ -111,16 +120,22 @@ impl Query {
     }
 }
 
-fn verification(paths: &Paths, candidate: Candidate) -> Result<Task, Error> {
+/// Judges a file in a thread.
+pub fn verification(
+    paths: &Paths,
+    candidate: Candidate,
+    downloaded: Option<Downloaded>,
+) -> Result<Task, Error> {
     let paths = paths.clone();
     let (device, _) = router::device_and_packages(&paths)?;
+    let promise = downloaded.map(|downloaded| (downloaded.promise, downloaded.request));
     Task::thread(move |_| {
         let mut validator = SystemValidator::new(&paths);
         Finished::Judged(verify::verify(
             &paths,
             &device,
             candidate,
-            None,
+            promise,
             &mut validator,
         ))
     })

@@ -2,6 +2,7 @@
 
 use super::engine::{Answer, Engine, RESTARTING};
 use super::phase::{phase_word, Move};
+use super::query::verification;
 use super::task::{Finished, Task};
 use super::{local, notices, router};
 use crate::api::{Goal, Phase};
@@ -10,7 +11,7 @@ use crate::job::{Downloaded, Event};
 use crate::settings::Settings;
 use crate::system::now;
 use crate::upgrade::flash::{self, Before, Flash, SYSUPGRADE};
-use crate::upgrade::verify::{self, Candidate, Judged, VerifiedImage};
+use crate::upgrade::verify::{Candidate, Judged, VerifiedImage};
 use crate::upgrade::{confirm, Progress};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -131,20 +132,7 @@ impl Engine {
         candidate: Candidate,
         downloaded: Option<Downloaded>,
     ) -> Result<Work, Error> {
-        let paths = self.paths.clone();
-        let (device, _) = router::device_and_packages(&self.paths)?;
-        let promise = downloaded.map(|downloaded| (downloaded.promise, downloaded.request));
-        let task = Task::thread(move |_| {
-            let mut validator = router::SystemValidator::new(&paths);
-            Finished::Judged(verify::verify(
-                &paths,
-                &device,
-                candidate,
-                promise,
-                &mut validator,
-            ))
-        })?;
-        Ok(Work::Verify(task))
+        verification(&self.paths, candidate, downloaded).map(Work::Verify)
     }
 
     fn verified(&mut self, task: Task) -> Result<Option<Work>, Error> {

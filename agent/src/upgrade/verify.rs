@@ -199,8 +199,14 @@ pub fn verify(
     let mut checks = announced(&report, promise.as_ref());
     checks.push(request);
     checks.push(metadata(&report, promise.as_ref()));
-    checks.push(skipped("signature", "Signatures are not judged yet."));
-    checks.push(skipped("rebuilders", "No rebuilder was asked."));
+    checks.push(skipped(
+        "signature",
+        "This version does not judge signatures.",
+    ));
+    checks.push(skipped(
+        "rebuilders",
+        "This version does not ask rebuilders.",
+    ));
     checks.push(match room::require(paths, 0) {
         Ok(()) => pass("memory", "There is room for the upgrade."),
         Err(error) => check("memory", CheckResult::Fail, error.message),
