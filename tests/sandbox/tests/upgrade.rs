@@ -4,6 +4,7 @@
 mod common;
 
 use asu::api::{Goal, Outcome, PackageList, Phase, Status, Upgrade};
+use common::proxy::{Proxy, Reply};
 use common::*;
 use sandbox::{Device, Router};
 use serde_json::{json, Value};
@@ -69,8 +70,13 @@ fn every_device_upgrades_itself_over_every_bus() {
                     judge_told(device, &told);
                     confirmed(&router, "24.10.2");
                     let after: PackageList = call(&router, "packagelist", json!({})).unwrap();
-                    let kept = |name: &&String| !after.packages.contains_key(*name);
-                    let lost: Vec<_> = before.packages.keys().filter(kept).collect();
+                    // The miniature ImageBuilder has no toolchain, and so none of its libraries.
+                    let toolchain = ["libc", "libgcc"];
+                    let names = before.packages.keys().map(String::as_str);
+                    let lost: Vec<_> = names
+                        .filter(|name| !after.packages.contains_key(*name))
+                        .filter(|name| !toolchain.contains(name))
+                        .collect();
                     assert!(lost.is_empty(), "{device:?} lost {lost:?}");
                     let status = status(&router);
                     assert!(status.job.is_none() && status.image.is_none(), "{status:?}");
@@ -162,7 +168,12 @@ fn asu_upgrades_and_prints_plain_lines_on_a_pipe() {
 #[test]
 fn a_bar_moves_on_a_terminal() {
     let world = world();
-    let router = router(&world.url(), None);
+    let proxy = Proxy::before(&world.url());
+    proxy.set(|request, server| match request.is_image() {
+        true => Reply::Slow(server().bytes),
+        false => Reply::Pass,
+    });
+    let router = router(&proxy.url(), None);
     let asu = at(&router, "/usr/sbin/asu");
     let root = router.files().root();
     let line = format!("{} --root {} upgrade --yes", asu.display(), root.display());

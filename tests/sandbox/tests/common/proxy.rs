@@ -12,6 +12,11 @@ use std::time::Duration;
 /// How often who is held looks whether it may go on.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Into how many pieces a slow answer is cut, and the pause after each: longer than the quarter of
+/// a second in which watchers are told at most once.
+const SLOW_PIECES: usize = 4;
+const SLOW_PAUSE: Duration = Duration::from_millis(600);
+
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -47,6 +52,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// The first bytes, then the others until the client has enough.
     Endless(Vec<u8>, Vec<u8>),
+    /// These bytes in some pieces, so slowly that everybody hears of each.
+    Slow(Vec<u8>),
     /// Nothing until there is another script; then what that one says.
     Hold,
     /// These bytes, then nothing until there is another script, then the end of the connection.
@@ -226,6 +233,13 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 loop {
                     out.write_all(&more)?;
                 }
+            }
+            Reply::Slow(bytes) => {
+                for piece in bytes.chunks(bytes.len().div_ceil(SLOW_PIECES).max(1)) {
+                    out.write_all(piece)?;
+                    thread::sleep(SLOW_PAUSE);
+                }
+                return Ok(());
             }
             Reply::Hold => wait(shared, generation, out)?,
             Reply::Stuck(bytes) => {
