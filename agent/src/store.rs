@@ -1,22 +1,31 @@
 //! Small JSON files that must be whole at all times: a temporary file, fsync, rename.
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// No record of ours comes near; whatever does is not ours.
 const LIMIT: u64 = 1024 * 1024;
 
-/// Makes a folder that only we may enter, with its parents.
+/// Makes a folder that only we may enter, with its parents. One that is there already has to be
+/// such a folder: in /tmp somebody else may have been first.
 pub fn private_folder(path: &Path) -> Result<(), Error> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| Error::file(path, "created", &error))
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    created.map_err(|error| Error::file(path, "created", &error))?;
+    let there =
+        fs::symlink_metadata(path).map_err(|error| Error::file(path, "looked at", &error))?;
+    let ours = there.is_dir() && there.uid() == nix::unistd::geteuid().as_raw();
+    if !ours || there.mode() & 0o022 != 0 {
+        let sentence = format!(
+            "{} belongs to somebody else or others may write to it: remove it, then try again.",
+            path.display()
+        );
+        return Err(Error::new(Kind::Storage, sentence));
+    }
+    Ok(())
 }
 
 /// Writes `value` so that after a power cut either the old or the new file is there.
@@ -96,7 +105,6 @@ pub fn remove_folder(path: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -115,6 +123,21 @@ mod tests {
         );
         remove(&path).unwrap();
         remove(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_others_or_a_link_is_not_taken_for_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(private_folder(&open).unwrap_err().kind, Kind::Storage);
+        let link = folder.path().join("link");
+        let target = folder.path().join("target");
+        private_folder(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(private_folder(&link).is_err());
+        private_folder(&target).unwrap();
     }
 
     #[test]
