@@ -19,37 +19,27 @@ pub const PATH: &str = "attendedsysupgrade";
 /// The object as it is published.
 pub fn spec() -> ObjectSpec {
     use Argument::{Array, Bool, String};
-    let keep_and_force = [("keep", Bool), ("force", Bool)];
-    let [keep, force] = keep_and_force;
+    const KEEP: (&str, Argument) = ("keep", Bool);
+    const FORCE: (&str, Argument) = ("force", Bool);
+    // What `upgrade::Choice` holds.
+    const CHOICE: [(&str, Argument); 6] = [
+        ("version", String),
+        ("add", Array),
+        ("remove", Array),
+        ("ignore", Array),
+        ("drop_missing", Bool),
+        FORCE,
+    ];
     ObjectSpec::new(PATH)
         .method("packagelist", &[("all", Bool)])
         .method("info", &[])
         .method("versions", &[])
-        .method(
-            "check",
-            &[
-                ("version", String),
-                ("wait", Bool),
-                ("add", Array),
-                ("remove", Array),
-                force,
-            ],
-        )
-        .method(
-            "start",
-            &[
-                ("goal", String),
-                ("version", String),
-                ("add", Array),
-                ("remove", Array),
-                keep,
-                force,
-            ],
-        )
+        .method("check", &[&CHOICE[..], &[("wait", Bool)]].concat())
+        .method("start", &[&[("goal", String), KEEP][..], &CHOICE].concat())
         .method("status", &[])
         .method("cancel", &[])
         .method("verify", &[("path", String)])
-        .method("sysupgrade", &[keep, ("path", String), force])
+        .method("sysupgrade", &[KEEP, ("path", String), FORCE])
         .method("clean", &[])
         .method("history", &[])
 }
