@@ -82,6 +82,17 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         .map_err(|error| Error::file(path, "understood", &error.into()))
 }
 
+/// Reads a record that must not stand in the way: one that can't be understood (half a file after a
+/// power cut, one of another version) is set aside as `NAME.damaged` and said in the log.
+pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    read(path).or_else(|error| {
+        let aside = path.with_extension("damaged");
+        fs::rename(path, &aside).map_err(|error| Error::file(path, "set aside", &error))?;
+        eprintln!("asu: {error} It is set aside as {}.", aside.display());
+        Ok(None)
+    })
+}
+
 /// Removes a file that may not be there.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
@@ -148,6 +159,12 @@ mod tests {
         let error = read::<Vec<u32>>(&path).unwrap_err();
         assert_eq!(error.kind, Kind::Storage);
         assert!(error.message.contains("record.json"), "{error}");
+        assert_eq!(read_record::<Vec<u32>>(&path).unwrap(), None);
+        assert_eq!(
+            fs::read(folder.path().join("record.damaged")).unwrap(),
+            b"[1,"
+        );
+        assert!(!path.exists());
     }
 
     #[test]

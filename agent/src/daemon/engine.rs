@@ -88,7 +88,9 @@ impl Engine {
             changed: true,
         };
         engine.look_back()?;
-        engine.save()?;
+        if let Err(error) = engine.save() {
+            eprintln!("asu: {error}");
+        }
         Ok(engine)
     }
 

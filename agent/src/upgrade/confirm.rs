@@ -69,12 +69,24 @@ pub fn withdraw(paths: &Paths) -> Result<(), Error> {
 
 /// What is still to be confirmed.
 pub fn pending(paths: &Paths) -> Result<Option<Pending>, Error> {
-    store::read(&pending_file(paths))
+    store::read_record(&pending_file(paths))
 }
 
 /// The past, newest first.
 pub fn history(paths: &Paths) -> Result<Vec<Record>, Error> {
-    Ok(store::read(&history_file(paths))?.unwrap_or_default())
+    Ok(store::read_record(&history_file(paths))?.unwrap_or_default())
+}
+
+/// The default packages of the image that runs, if it is one of those that we flashed; else none.
+pub fn kept_defaults(paths: &Paths, running: &Release) -> Result<Vec<String>, Error> {
+    let history = history(paths)?;
+    let mut of_running = history
+        .into_iter()
+        .filter(|record| record.upgrade.to == *running && !record.defaults.is_empty());
+    Ok(of_running
+        .next()
+        .map(|record| record.defaults)
+        .unwrap_or_default())
 }
 
 /// Holds the router against the promise, and writes down what came of it.
