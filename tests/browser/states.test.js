@@ -265,7 +265,7 @@ for (const result of [ 'differs', 'not-applied' ])
 		await page.waitForSelector(`[data-result=${result}]`);
 
 		if (result == 'differs')
-			assert.match(await text(page, '[data-result=differs]'), /wpad-mesh-mbedtls: 2025\.06 was promised, not installed is there/);
+			assert.match(await text(page, '[data-result=differs]'), /wpad-mesh-mbedtls: 2025\.06 was promised, and it is not there\./);
 
 		await picture(page, `result-${result}`);
 	});

@@ -6,17 +6,21 @@
 /* What came of an upgrade: one entry of the history, as the agent wrote it after the reboot. */
 
 function difference(it) {
-	const expected = it.expected == null ? _('not installed') : widgets.line(it.expected);
-	const found = it.found == null ? _('not installed') : widgets.line(it.found);
+	const expected = widgets.line(it.expected), found = widgets.line(it.found), name = widgets.line(it.name);
 
-	switch (it.kind) {
-	case 'version':
+	if (it.kind == 'version')
 		return _('Version: %s was promised, %s runs.').format(expected, found);
-	case 'revision':
+
+	if (it.kind == 'revision')
 		return _('Revision: %s was promised, %s runs.').format(expected, found);
-	default:
-		return _('Package %s: %s was promised, %s is there.').format(widgets.line(it.name), expected, found);
-	}
+
+	if (it.found == null)
+		return _('Package %s: %s was promised, and it is not there.').format(name, expected);
+
+	if (it.expected == null)
+		return _('Package %s: it was not promised, %s is there.').format(name, found);
+
+	return _('Package %s: %s was promised, %s is there.').format(name, expected, found);
 }
 
 function verdict(upgrade) {

@@ -1,16 +1,16 @@
 //! The sandbox router with its page, for the browser tests: a real daemon on a real bus, an upgrade server, an ImageBuilder.
 //!
-//! `router [DELAY]`: DELAY is how many milliseconds each step of a build takes at least. Prints the page's address, then obeys its
-//! standard input: `server stop`, `server start`, `daemon stop`, `daemon start`, `sessions end`. Answers each with a line.
+//! `router [DELAY [UBUSD]]`: DELAY is how many milliseconds each step of a build takes at least, UBUSD a real ubusd to use instead of
+//! the broker. Prints the page's address, then obeys its standard input: `server stop`, `server start`, `daemon stop`, `daemon start`, `sessions end`. Answers each with a line.
 #![forbid(unsafe_code)]
 
 use std::io::{BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use page_host::{Backend, PageHost};
-use sandbox::{Error, Options, Router, World};
+use sandbox::{Error, Knobs, Options, Router, World};
 
 fn main() -> ExitCode {
     // Copied onto the router this same program is what runs there.
@@ -20,8 +20,10 @@ fn main() -> ExitCode {
         Some("sysupgrade") => return sandbox::sysupgrade::main(&own),
         _ => {}
     }
-    let delay = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    match run(&own, Duration::from_millis(delay.unwrap_or(500))) {
+    let mut arguments = std::env::args().skip(1);
+    let delay = arguments.next().and_then(|text| text.parse().ok());
+    let delay = Duration::from_millis(delay.unwrap_or(500));
+    match run(&own, delay, arguments.next().map(PathBuf::from)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("router: {error}");
@@ -30,11 +32,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(own: &Path, delay: Duration) -> Result<(), Error> {
-    let mut knobs = defaults(World::start);
-    knobs.delay = delay;
-    let mut world = World::start(&knobs)?;
-    let router = Router::start(&Options::new(own, &[world.url()]))?;
+fn run(own: &Path, delay: Duration, ubusd: Option<PathBuf>) -> Result<(), Error> {
+    let mut world = World::start(&Knobs {
+        delay,
+        ..Knobs::default()
+    })?;
+    let router = Router::start(&Options {
+        ubusd,
+        ..Options::new(own, &[world.url()])
+    })?;
     router.wait_for("attendedsysupgrade", Duration::from_secs(30))?;
     let backend = Backend::Bus(router.files().socket());
     let page = PageHost::start(page_host::Options::new(backend, router.files().root()))?;
@@ -51,11 +57,6 @@ fn run(own: &Path, delay: Duration) -> Result<(), Error> {
         say("ok")?;
     }
     Ok(())
-}
-
-/// What a function takes, as it is by default; the sandbox does not say the name of its knobs.
-fn defaults<K: Default>(_: fn(&K) -> Result<World, Error>) -> K {
-    K::default()
 }
 
 fn say(line: &str) -> Result<(), Error> {
