@@ -1,7 +1,8 @@
 //! Running the system's own programs: never through a shell, output collected in a file.
 //!
 //! A file rather than a pipe: were this process to die, a program that goes on writing into a pipe
-//! would be killed by it, and the program may be sysupgrade.
+//! would be killed by it, and the program may be sysupgrade. Nobody else needs the file, so it has
+//! no name while it is used: nothing is left behind, whoever dies.
 
 // The one place that needs it: a session of its own can't be had from the standard library.
 #![allow(unsafe_code)]
@@ -28,7 +29,7 @@ pub struct Ended {
 }
 
 /// Runs `program` (a path of this process) to its end, in a session of its own, so that neither a
-/// closed terminal nor our own end reaches it. Its output goes to the file `log`.
+/// closed terminal nor our own end reaches it. Its output goes to a file that was made as `log`.
 pub fn run<I, S>(program: &Path, arguments: I, log: &Path) -> Result<Ended, Error>
 where
     I: IntoIterator<Item = S>,
@@ -63,12 +64,14 @@ fn private_file(path: &Path) -> std::io::Result<File> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .append(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
+        .open(path)?;
+    std::fs::remove_file(path)?;
+    Ok(file)
 }
 
 fn end_of(file: &mut File) -> std::io::Result<String> {
@@ -107,6 +110,7 @@ mod tests {
         )
         .unwrap();
         assert!(ended.output.ends_with("xend") && ended.output.len() <= 8192);
+        assert!(!log.exists());
     }
 
     #[test]
