@@ -1,6 +1,6 @@
 //! A sysupgrade that waits at gates: between the agent's call and what the sandbox's own does.
 
-use super::at;
+use super::{at, until};
 use sandbox::Router;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 const PROGRAM: &str = r#"#!/bin/sh
 root=$(dirname "$(dirname "$0")")
 case "$1" in --test) gate=test ;; *) gate=flash ;; esac
+: > "$root/at-gate-$gate"
 while [ -e "$root/gate-$gate" ] && [ -e "$0" ]; do sleep 0.05; done
 exec "$root/bin/sysupgrade" "$@"
 "#;
@@ -25,8 +26,8 @@ pub enum Gate {
 impl Gate {
     fn name(self) -> &'static str {
         match self {
-            Gate::Test => "/gate-test",
-            Gate::Flash => "/gate-flash",
+            Gate::Test => "gate-test",
+            Gate::Flash => "gate-flash",
         }
     }
 
@@ -38,12 +39,19 @@ impl Gate {
             fs::rename(at(router, "/sbin/sysupgrade"), behind).unwrap();
             script(router, "/sbin/sysupgrade", PROGRAM);
         }
-        fs::write(at(router, self.name()), "").unwrap();
+        fs::write(at(router, &format!("/{}", self.name())), "").unwrap();
+    }
+
+    /// Waits until somebody stands before it.
+    pub fn wait(self, router: &Router) {
+        let there = at(router, &format!("/at-{}", self.name()));
+        assert!(until(|| there.exists().then_some(())).is_some());
+        fs::remove_file(there).unwrap();
     }
 
     /// Who waits goes on.
     pub fn open(self, router: &Router) {
-        fs::remove_file(at(router, self.name())).unwrap();
+        fs::remove_file(at(router, &format!("/{}", self.name()))).unwrap();
     }
 }
 

@@ -49,7 +49,8 @@ pub fn on_each_bus(name: &str, test: impl Fn(Option<&Path>) + Sync) {
                 || "the broker".to_owned(),
                 |file| file.display().to_string(),
             );
-            writeln!(std::io::stderr(), "{name}: over {bus}").unwrap();
+            let mut uncaptured = std::io::stderr();
+            writeln!(uncaptured, "{name}: over {bus}").unwrap();
             let test = &test;
             let thread = thread::Builder::new().name(format!("{name} over {bus}"));
             thread
@@ -129,7 +130,10 @@ pub fn wait_status(router: &Router, what: &str, wanted: impl Fn(&Status) -> bool
         last = ask::<Status>(router, "status");
         last.clone().filter(|status| wanted(status))
     });
-    found.unwrap_or_else(|| panic!("never {what}: {last:#?}\n{}", log(router)))
+    found.unwrap_or_else(|| {
+        let job = last.and_then(|status| status.job);
+        panic!("never {what}: {job:#?}\n{}", log(router))
+    })
 }
 
 /// Waits for a phase of the job.
@@ -147,7 +151,7 @@ pub fn wait_upgraded(router: &Router) -> Upgrade {
     assert!(
         !upgrades.is_empty(),
         "no upgrade: {:#?}\n{}",
-        ask::<Status>(router, "status"),
+        ask::<Status>(router, "status").map(|status| status.job),
         log(router)
     );
     upgrades[0].clone()
