@@ -41,7 +41,8 @@ function fromTransport(error) {
 	if (json && (json[1] == '-32000' || json[1] == '-32601') || ubus && ubus[1] == '3')
 		return { kind: 'absent', message: _('The router does not offer this function.'), detail: text };
 
-	if (json && json[1] == '-32002' || ubus && ubus[1] == '6')
+	/* Where the session is gone, LuCI's loader says so with an error of its own. */
+	if (json && json[1] == '-32002' || ubus && ubus[1] == '6' || (error && error.name == 'SessionError'))
 		return { kind: 'denied', message: _('This account may not do that, or the login has expired.'), detail: text };
 
 	if (ubus && ubus[1] == '4' && /\/sysupgrade /.test(text))

@@ -13,6 +13,9 @@ const OBJECT: (i32, &str) = (-32000, "Object not found");
 const ACCESS: (i32, &str) = (-32002, "Access denied");
 const TIMEOUT: (i32, &str) = (-32003, "ubus request timed out");
 
+/// The session of who has not logged in.
+const NOBODY: &str = "00000000000000000000000000000000";
+
 /// ubus' status for "you may not".
 pub const PERMISSION_DENIED: u32 = 6;
 
@@ -59,7 +62,9 @@ fn call(host: &Host, params: &Value) -> Result<Value, Failure> {
     if !ours && !host.backend.has(object) {
         return Err(OBJECT);
     }
-    if !host.may(session, "ubus", object, method) && !open_to_all(object, method) {
+    let known = session == NOBODY || host.sessions.user(session).is_some();
+    let open = known && open_to_all(object, method);
+    if !host.may(session, "ubus", object, method) && !open {
         return Err(ACCESS);
     }
     if arguments.get("ubus_rpc_session").is_some() {
@@ -81,7 +86,7 @@ fn call(host: &Host, params: &Value) -> Result<Value, Failure> {
     }
 }
 
-/// rpcd's group `unauthenticated`.
+/// rpcd's group `unauthenticated`: for everybody with a session, and for who has not logged in.
 fn open_to_all(object: &str, method: &str) -> bool {
     object == "session" && matches!(method, "login" | "access")
 }

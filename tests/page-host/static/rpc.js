@@ -32,6 +32,20 @@ function flush() {
 	}).catch(error => batch.forEach(call => call.reject(error)));
 }
 
+/* LuCI asks whether the session lives whenever a call is denied, and says so over the page where it does not. */
+function alive() {
+	return send({
+		jsonrpc: '2.0', id: id++, method: 'call',
+		params: [ L.env.sessionid, 'session', 'access', { scope: 'uci', object: 'luci', function: 'read' } ]
+	}).then(answer => {
+		if (!answer.error)
+			return;
+
+		L.ui.showModal(_('Session expired'), [ E('p', {}, [ _('A new login is required since the authentication session expired.') ]) ]);
+		L.raise('SessionError', 'Login session is expired');
+	});
+}
+
 const words = [ 'Command OK', 'Invalid command', 'Invalid argument', 'Method not found', 'Resource not found', 'No data received',
 	'Permission denied', 'Request timeout', 'Not supported', 'Unspecified error', 'Connection lost' ];
 
@@ -46,7 +60,7 @@ return baseclass.extend({
 
 			return send({
 				jsonrpc: '2.0', id: id++, method: 'call', params: [ L.env.sessionid, it.object, it.method, params ]
-			}).then(answer => {
+			}).then(answer => (answer.error && answer.error.code == -32002) ? alive().then(() => answer) : answer).then(answer => {
 				if (answer.error)
 					L.raise('RPCError', 'RPC call to %s/%s failed with error %d: %s', it.object, it.method, answer.error.code, answer.error.message);
 
