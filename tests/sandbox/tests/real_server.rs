@@ -1,5 +1,6 @@
 //! The same upgrade against an upgrade server of others, at the address in ASU_URL.
 //! `tests/real-server/run` starts the public server's release 0.7.20 and calls this.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use asu::api::{History, Outcome};
 use sandbox::{Device, Options, Router};

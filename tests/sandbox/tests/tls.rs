@@ -1,6 +1,7 @@
 //! A whole upgrade over TLS, with the server's CA in the option `ca_file`.
 //!
 //! With ASU_PROGRAM it is the router's `asu`: `.ci/run` gives a big-endian MIPS one, emulated.
+#![allow(clippy::unwrap_used)]
 
 use asu::api::{History, Outcome, PackageList};
 use sandbox::tls::TlsFront;

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: routers, calls over the bus, commands, patience.
 #![allow(dead_code)]
 
+pub mod faults;
 pub mod gate;
 pub mod proxy;
 
@@ -294,4 +295,12 @@ pub fn list(folder: &Path) -> Vec<String> {
 pub fn no_panic(router: &Router) {
     let log = log(router);
     assert!(!log.contains("panicked"), "{log}");
+}
+
+/// A settings file's section of ours.
+pub fn agent_settings(options: &[(&str, &str)]) -> String {
+    let lines = options
+        .iter()
+        .map(|(name, value)| format!("\toption {name} '{value}'\n"));
+    format!("config agent 'agent'\n{}", lines.collect::<String>())
 }
