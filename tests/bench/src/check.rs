@@ -1,0 +1,261 @@
+//! `asu check` against a package index of 545 KB: instructions and memory of all its processes.
+
+use crate::callgrind::{self, Counts};
+use crate::exec;
+use crate::memory::{self, Memory};
+use crate::programs::Asu;
+use crate::table::{kib, millions, number, Table};
+use asu::api::Plan;
+use asu::daemon::router;
+use asu::job::{Event, Order, Task};
+use asu::paths::Paths;
+use asu::upgrade::Choice;
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use sandbox::{Error, Options, Router, World};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// What `check` ends with where an upgrade is available.
+const AVAILABLE: i32 = 20;
+
+/// How long a daemon may take to publish its object.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Until the daemon has nothing more to do.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Measures and prints.
+pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
+    let mut options = Options::new(&asu.path, &[world.url()]);
+    // The daemons are this process' own children, or they could not be traced.
+    options.no_daemon = true;
+    let router = Router::start(&options)?;
+    let root = router.files().root();
+    let (bytes, names) = index(world)?;
+
+    let job = job(asu, root)?;
+    let client = client(asu, &router)?;
+    let (idle, busy) = (daemon(asu, &router, 0)?, daemon(asu, &router, 1)?);
+    let daemon = busy.saturating_sub(idle);
+    let peaks = peaks(asu, &router)?;
+
+    println!(
+        "## asu check: {} names, {} bytes of index",
+        number(names),
+        number(bytes)
+    );
+    println!("asu: {}\n", asu.what);
+    let mut table = Table::new(&[
+        "process",
+        "instructions",
+        "peak",
+        "of its own",
+        "program's pages",
+    ]);
+    let mut row = |name: &str, instructions: u64| -> Result<Memory, Error> {
+        let found = peaks.iter().find(|memory| memory.command == name);
+        let memory = found.ok_or_else(|| format!("no end of \"asu {name}\" was seen"))?;
+        table.row(&[
+            &format!("asu {name}"),
+            &number(instructions),
+            &kib(memory.peak),
+            &kib(memory.anonymous),
+            &kib(memory.file),
+        ]);
+        Ok(memory.clone())
+    };
+    let all = [
+        row("check", client)?,
+        row("job", job)?,
+        row("daemon", daemon)?,
+    ];
+    let sum = |of: fn(&Memory) -> u64| all.iter().map(of).sum::<u64>();
+    let shared = sum(|one| one.file) - all.iter().map(|one| one.file).max().unwrap_or(0);
+    let instructions = client + job + daemon;
+    table.row(&[
+        "together, the program's pages once",
+        &number(instructions),
+        &kib(sum(|one| one.peak) - shared),
+        &kib(sum(|one| one.anonymous)),
+        &kib(sum(|one| one.file) - shared),
+    ]);
+    table.row(&["budget", "30,000,000", "4,096 KiB", "", ""]);
+    table.print();
+    println!(
+        "\n{}: {} instructions for each name of the index in the job, {} for each byte.",
+        millions(instructions),
+        job / names.max(1),
+        job / bytes.max(1)
+    );
+    println!(
+        "The sum of the peaks is an upper bound: they need not be at the same time. The daemon's \
+         part is what it executes more for one check, the others' is all from start to end."
+    );
+    Ok(())
+}
+
+/// A daemon that this process may trace; it ends when it is dropped.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(asu: &Asu, router: &Router) -> Result<Daemon, Error> {
+        Daemon::run(command(asu, router.files().root(), &["daemon"]), router)
+    }
+
+    fn run(mut command: Command, router: &Router) -> Result<Daemon, Error> {
+        let child = command.stdin(Stdio::null()).spawn();
+        let daemon = Daemon(child.map_err(|error| callgrind::missing(&error))?);
+        router.wait_for("attendedsysupgrade", PATIENCE)?;
+        Ok(daemon)
+    }
+
+    fn pid(&self) -> Result<Pid, Error> {
+        Ok(Pid::from_raw(i32::try_from(self.0.id())?))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn command(asu: &Asu, root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(&asu.path);
+    command.arg("--root").arg(root).args(arguments);
+    command
+}
+
+/// Runs a check, and makes sure that it found the upgrade.
+fn checked(mut command: Command) -> Result<(), Error> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.code() == Some(AVAILABLE) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "\"asu check\" ended with {} instead of {AVAILABLE}: {said}",
+        output.status
+    )
+    .into())
+}
+
+/// Instructions of the command line, with the daemon beside it.
+fn client(asu: &Asu, router: &Router) -> Result<u64, Error> {
+    let _daemon = Daemon::start(asu, router)?;
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("client");
+    let mut command = callgrind::command(asu.path.as_os_str(), &out);
+    command
+        .arg("--root")
+        .arg(router.files().root())
+        .arg("check");
+    checked(command)?;
+    Counts::read(&out)?.total()
+}
+
+/// Instructions of a daemon that is asked for so many checks.
+fn daemon(asu: &Asu, router: &Router, checks: u32) -> Result<u64, Error> {
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(&asu.path, folder.path().join(exec::PROGRAM))?;
+    let root = router.files().root();
+    let out = folder.path().join("daemon");
+    let mut command = callgrind::command(asu.path.as_os_str(), &out);
+    command
+        .current_dir(folder.path())
+        .arg("--root")
+        .arg(root)
+        .arg("daemon");
+    let daemon = Daemon::run(command, router)?;
+    let pid = daemon.pid()?;
+    let (ready, watched) = channel();
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| exec::redirect(pid, &ready));
+        let worked = match watched.recv_timeout(PATIENCE) {
+            Ok(()) => (0..checks).try_for_each(|_| checked(self::command(asu, root, &["check"]))),
+            Err(_) => Ok(()),
+        };
+        // What it does behind its answer counts as well.
+        std::thread::sleep(SETTLE);
+        let ended = kill(pid, Signal::SIGTERM).map_err(Error::from);
+        let watched = watcher.join().map_err(|_| "the watcher died")?;
+        watched.map_err(|errno| format!("the daemon can't be traced: {errno}"))?;
+        worked.and(ended)
+    })?;
+    Counts::read(&out)?.total()
+}
+
+/// Instructions of the job, with the order that the daemon would give it.
+fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
+    let order = Order {
+        task: Task::Check,
+        inputs: router::inputs(&Paths::new(root, None), Choice::default())?,
+    };
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("job");
+    let mut command = callgrind::command(asu.path.as_os_str(), &out);
+    command.arg("--root").arg(root).arg("job");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .map_err(|error| callgrind::missing(&error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&serde_json::to_vec(&order)?)?;
+    }
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8(output.stdout)?;
+    match serde_json::from_str(said.lines().last().unwrap_or_default()) {
+        Ok(Event::Plan(plan)) => plausible(&plan)?,
+        _ => return Err(format!("the job did not end with a plan: {said}").into()),
+    }
+    Counts::read(&out)?.total()
+}
+
+/// A plan that found nothing in the index would have been made in less time.
+fn plausible(plan: &Plan) -> Result<(), Error> {
+    match plan.packages.upgrade.is_empty() {
+        true => Err("the plan upgrades no package".into()),
+        false => Ok(()),
+    }
+}
+
+/// What client, job and daemon have in memory.
+fn peaks(asu: &Asu, router: &Router) -> Result<Vec<Memory>, Error> {
+    let daemon = Daemon::start(asu, router)?;
+    let mut check = command(asu, router.files().root(), &["check"]);
+    check.stdin(Stdio::null()).stdout(Stdio::null());
+    let (status, mut peaks) = memory::of_all(check, &[daemon.pid()?])?;
+    if status.code() != Some(AVAILABLE) {
+        return Err(format!("\"asu check\" ended with {status}").into());
+    }
+    peaks.push(Memory::of(daemon.pid()?)?);
+    Ok(peaks)
+}
+
+/// Bytes and names of the index that the check will read.
+fn index(world: &World) -> Result<(u64, u64), Error> {
+    let path = "/json/v1/releases/24.10.2/packages/mips_24kc-index.json";
+    let url = world.url();
+    let host = url
+        .strip_prefix("http://")
+        .ok_or("the server has no plain address")?;
+    let mut stream = TcpStream::connect(host)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    let body = body.ok_or("the server sent no index")?;
+    let names: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(body).map_err(|error| format!("{path} is no index: {error}"))?;
+    Ok((body.len() as u64, names.len() as u64))
+}
