@@ -7,7 +7,7 @@ use super::query::{Query, Question};
 use super::task::Task;
 use super::work::Work;
 use super::{local, notices, router};
-use crate::api::{Goal, History, Job, Phase, Status};
+use crate::api::{Goal, History, Image, Job, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER};
@@ -88,9 +88,7 @@ impl Engine {
             changed: true,
         };
         engine.look_back()?;
-        if let Err(error) = engine.save() {
-            eprintln!("asu: {error}");
-        }
+        engine.save();
         Ok(engine)
     }
 
@@ -211,6 +209,15 @@ impl Engine {
         id
     }
 
+    /// A job that has nothing to do any more but to flash.
+    fn new_job_with(&mut self, image: &Image) {
+        self.new_job(Goal::Upgrade, Phase::Ready);
+        if let Some(job) = &mut self.remembered.status.job {
+            job.version.clone_from(&image.version);
+            job.revision.clone_from(&image.revision);
+        }
+    }
+
     /// Starts a job.
     pub fn start(&mut self, goal: Goal, choice: Choice, wishes: Wishes) -> Result<u32, Error> {
         self.refuse_while_working()?;
@@ -226,7 +233,7 @@ impl Engine {
         let id = self.new_job(goal, Phase::Checking);
         self.work = Some(Work::Fetch(task, None));
         self.wishes = wishes;
-        self.save()?;
+        self.save();
         Ok(id)
     }
 
@@ -242,7 +249,11 @@ impl Engine {
         self.wishes = wishes;
         match (path, self.hand.clone()) {
             (_, Some(image)) if in_hand => {
-                self.work = Some(self.flash(image)?);
+                self.work = Some(self.flash(image.clone())?);
+                if self.phase() != Some(Phase::Ready) {
+                    // The job that fetched it has ended, because the flash was refused.
+                    self.new_job_with(image.image());
+                }
                 self.move_job(Move::Reach(Phase::Flashing));
             }
             (None, None) if self.remembered.status.image.is_none() => return Ok(None),
@@ -255,7 +266,7 @@ impl Engine {
         }
         let ticket = self.ticket();
         self.waiting = Some(ticket);
-        self.save()?;
+        self.save();
         Ok(Some(ticket))
     }
 
@@ -273,7 +284,7 @@ impl Engine {
         self.move_job(Move::Cancel);
         store::remove_folder(&self.paths.real(JOB_FOLDER))?;
         self.drop_image()?;
-        self.save()?;
+        self.save();
         Ok(true)
     }
 
@@ -285,7 +296,8 @@ impl Engine {
         if self.phase() == Some(Phase::Ready) {
             self.remembered.status.job = None;
         }
-        self.save()
+        self.save();
+        Ok(())
     }
 
     fn drop_image(&mut self) -> Result<(), Error> {
@@ -359,9 +371,7 @@ impl Engine {
     /// The settings were changed. They are read where they are needed; only the line for the login
     /// lies about ready made.
     pub fn reload(&mut self) {
-        if let Err(error) = self.save() {
-            eprintln!("asu: {error}");
-        }
+        self.save();
     }
 
     /// Does what there is to do.
@@ -374,7 +384,7 @@ impl Engine {
                 Err(error) => self.end_with(error)?,
             }
             if self.phase() != before {
-                self.save()?;
+                self.save();
             }
         }
         Ok(())
@@ -405,7 +415,7 @@ impl Engine {
             let status = &mut self.remembered.status;
             status.check = Some(notices::check(plan));
             status.notice = notices::after_check(plan, status.notice.take());
-            self.save()?;
+            self.save();
         }
         Ok(())
     }
@@ -493,12 +503,16 @@ impl Engine {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), Error> {
+    /// Remembers what is going on. Where it can't be written (no space in /tmp), that must not end
+    /// what it is about: the log says so.
+    fn save(&mut self) {
         self.changed = true;
         let wanted = crate::settings::Settings::read(&self.paths)
             .is_ok_and(|settings| settings.login_notice);
         let notice = self.remembered.status.notice.as_ref().filter(|_| wanted);
-        self.journal.login_line(notice)?;
-        self.journal.save(&self.remembered)
+        let line = self.journal.login_line(notice);
+        if let Err(error) = line.and_then(|()| self.journal.save(&self.remembered)) {
+            eprintln!("asu: {error}");
+        }
     }
 }
