@@ -1,5 +1,6 @@
 'use strict';
 'require baseclass';
+'require rpc';
 'require ui';
 'require attended-sysupgrade.api as api';
 'require attended-sysupgrade.widgets as widgets';
@@ -21,12 +22,14 @@ const GRACE = 60 * 1000;
 /* Where OpenWrt is found after its settings are gone. */
 const DEFAULT_HOSTS = [ '192.168.1.1', 'openwrt.lan' ];
 
+const callAccess = rpc.declare({ object: 'session', method: 'access', params: [ 'scope', 'object', 'function' ], reject: true });
+
 /* The first of the hosts that answers, with its scheme, or null. */
 function reachable(hosts) {
 	const tries = [];
 
 	for (const host of hosts)
-		for (const scheme of [ window.location.protocol.replace(/:$/, ''), 'http', 'https' ])
+		for (const scheme of [ 'http', 'https' ])
 			tries.push(ui.pingDevice(scheme, host).then(() => '%s://%s'.format(scheme, host)));
 
 	return Promise.any(tries).catch(() => null);
@@ -64,6 +67,7 @@ return baseclass.extend({
 	 */
 	watch: function(screen, agent) {
 		const since = Date.now();
+		const page = L.url('admin/system/attended-sysupgrade/overview');
 		const here = '%s//%s'.format(window.location.protocol, window.location.host);
 		let seen = false, away = false;
 
@@ -76,8 +80,12 @@ return baseclass.extend({
 
 		const leave = base => {
 			tell(_('The router is back.'));
-			window.location = base + L.url('admin/system/attended-sysupgrade/overview');
+			window.location = base + page;
 		};
+
+		/* Without a session: while the system goes down, logins may be gone before the web server is. */
+		const login = () => callAccess('ubus', 'session', 'access').then(() => true, error => !/-32000/.test(error.message))
+			.then(back => back ? leave(here) : later());
 
 		const answered = status => {
 			if (status.job && status.job.phase == 'flashing')
@@ -89,9 +97,6 @@ return baseclass.extend({
 		};
 
 		const failed = error => {
-			if (error.kind == 'denied')
-				return leave(here);
-
 			if (error.kind == 'absent' && !agent)
 				return away ? null : later();
 
@@ -99,6 +104,13 @@ return baseclass.extend({
 				tell(_('The router starts again.'));
 
 			away = true;
+
+			if (error.kind == 'denied') {
+				/* LuCI has put its "session expired" over the page. */
+				ui.hideModal();
+
+				return login();
+			}
 
 			if (error.kind == 'absent')
 				return later();
