@@ -41,6 +41,10 @@ pub struct Settings {
     pub remove: Vec<String>,
     /// Packages that may be missing.
     pub ignore: Vec<String>,
+    /// Renamed packages, by either name, that are to stay what they are.
+    pub ignored_changes: Vec<String>,
+    /// Default packages that are not to come by themselves.
+    pub ignored_defaults: Vec<String>,
 }
 
 impl Settings {
@@ -84,6 +88,8 @@ impl Settings {
             add: agent.list("add"),
             remove: agent.list("remove"),
             ignore: agent.list("ignore"),
+            ignored_changes: agent.list("ignored_changes"),
+            ignored_defaults: agent.list("ignored_defaults"),
         })
     }
 

@@ -33,6 +33,20 @@ pub fn show(plan: &Plan, output: &mut Output) -> Result<(), Error> {
         .iter()
         .map(|package| format!("{} → {}", package.from, package.to));
     list("Renamed", &renamed.collect::<Vec<_>>(), output)?;
+    let defaults = &plan.defaults;
+    list("New default packages", &defaults.added, output)?;
+    if !defaults.removed_by_user.is_empty() {
+        let names = defaults.removed_by_user.join(", ");
+        output.line("")?;
+        output.line(&format!("Default packages that stay removed: {names}"))?;
+    }
+    let replaced = defaults.replaced.iter();
+    let replaced = replaced.map(|replaced| format!("{} by {}", replaced.default, replaced.by));
+    list(
+        "Default packages replaced",
+        &replaced.collect::<Vec<_>>(),
+        output,
+    )?;
     let missing = packages.missing.iter().map(|package| package.name.clone());
     list("Missing", &missing.collect::<Vec<_>>(), output)?;
     list("Notes", &plan.notes, output)?;

@@ -58,6 +58,13 @@ pub fn after_check(result: Result<&Plan, &Error>, former: Option<Notice>) -> Opt
 pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> Notice {
     let to = &pending.to.version;
     match confirmed.map(|upgrade| (upgrade.result, upgrade.differences.len())) {
+        Ok((Outcome::Confirmed, _)) if !pending.left_out.is_empty() => notice(
+            NoticeKind::Upgraded,
+            format!(
+                "Upgraded to OpenWrt {to} as promised: without {}, which it does not have.",
+                pending.left_out.join(", ")
+            ),
+        ),
         Ok((Outcome::Confirmed, _)) => notice(
             NoticeKind::Upgraded,
             format!("Upgraded to OpenWrt {to}: everything is as promised."),

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::system;
 use crate::upgrade::device::{self, Board, Device};
 use crate::upgrade::verify::{Validation, Validator};
-use crate::upgrade::{flash, installed, Choice, Inputs};
+use crate::upgrade::{confirm, flash, installed, Choice, Inputs};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,12 +29,14 @@ pub fn inputs(paths: &Paths, choice: Choice) -> Result<Inputs, Error> {
     let installed = installed::Installed::from_database(&database)?;
     let first_boot = first_boot(paths, &settings)?;
     let device = device::device(paths, board(paths), &installed)?;
+    let kept_defaults = confirm::kept_defaults(paths, &device.release())?;
     Ok(Inputs {
         device,
         installed,
         settings,
         first_boot,
         choice,
+        kept_defaults,
     })
 }
 

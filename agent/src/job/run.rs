@@ -7,7 +7,7 @@ use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{Client, Options};
 use crate::settings::Settings;
 use crate::system::room;
-use crate::upgrade::plan::{self, Planned};
+use crate::upgrade::plan::{self, Planned, Then};
 use crate::upgrade::promise::Promise;
 use crate::upgrade::{build, download, offer, Inputs, Progress, Watcher};
 use std::collections::BTreeMap;
@@ -108,7 +108,31 @@ fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error>
     if order.task == Task::Check {
         return Ok(Event::Plan(Box::new(planned.plan)));
     }
-    fetch(paths, inputs, &client, &offer, &planned, teller)
+    let fetched = fetch(paths, inputs, &client, &offer, &planned, teller);
+    match fetched {
+        Err(error) if error.kind == Kind::Mismatch => {
+            plan_again(paths, inputs, &client, &planned, error, teller)
+        }
+        fetched => fetched,
+    }
+}
+
+/// Between the index and the build the feeds may have moved, so the plan is made anew, once. Where
+/// it comes out the same the server would say the same again.
+fn plan_again(
+    paths: &Paths,
+    inputs: &Inputs,
+    client: &Client,
+    former: &Planned,
+    error: Error,
+    teller: &mut Teller,
+) -> Result<Event, Error> {
+    let offer = choose(client, inputs)?;
+    let planned = plan(client, inputs, &offer)?;
+    match planned.plan.request == former.plan.request {
+        true => Err(error),
+        false => fetch(paths, inputs, client, &offer, &planned, teller),
+    }
 }
 
 /// The first server that can be reached does the work; what any other fault says is the answer.
@@ -149,12 +173,39 @@ fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
 }
 
 fn plan(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Planned, Error> {
-    let wanted = plan::wanted(inputs, offer);
-    let questions = wanted.questions(&inputs.installed);
+    let then = match Then::at_hand(inputs, offer) {
+        Some(then) => then,
+        None => defaults_then(client, inputs, offer)?,
+    };
+    let questions = plan::questions(inputs, offer);
     let available =
         client.versions_of(&offer.path, &offer.profile.target, &offer.arch, &questions)?;
-    drop(questions);
-    Ok(plan::plan(inputs, offer, wanted, &available))
+    Ok(plan::plan(inputs, offer, &then, &available))
+}
+
+/// Asks for the device's profile in the running release, under its present name or the board's.
+/// A server that answers in a way nobody understands has no more to say of an old release; one
+/// that can't be reached is another matter.
+fn defaults_then(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Then, Error> {
+    let info = &inputs.device.info;
+    let board = info.board_name.replace(',', "_");
+    let mut found = None;
+    for id in [&offer.profile.id, &board] {
+        let (Some(path), None) = (&offer.running_path, &found) else {
+            break;
+        };
+        match client.profile(path, &info.target, id).map_err(Error::from) {
+            Ok(profile) => found = profile,
+            Err(error) if matches!(error.kind, Kind::Server | Kind::Unsupported) => {
+                return Ok(Then::Unknown(error.message))
+            }
+            Err(error) => return Err(error),
+        }
+        if *id == board {
+            break;
+        }
+    }
+    Ok(Then::of_profile(found.as_ref(), inputs))
 }
 
 fn fetch(

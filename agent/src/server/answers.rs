@@ -44,9 +44,10 @@ fn yes() -> bool {
 }
 
 /// `source` became `target` at `revision`, or vanished where there is no target.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct PackageChange {
-    /// The old name.
+    /// The old name; empty: `target` came anew.
+    #[serde(default)]
     pub source: String,
     /// The new name.
     #[serde(default)]

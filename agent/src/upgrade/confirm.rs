@@ -33,6 +33,8 @@ pub struct Pending {
     pub manifest: BTreeMap<String, String>,
     /// The image's default packages, as far as known.
     pub defaults: Vec<String>,
+    /// Packages that the owner goes without, because the release does not have them.
+    pub left_out: Vec<String>,
     /// What was installed before.
     pub packages_before: BTreeMap<String, String>,
 }

@@ -106,6 +106,9 @@ fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Pending
         defaults: promise
             .map(|promise| promise.defaults.clone())
             .unwrap_or_default(),
+        left_out: promise
+            .map(|promise| promise.left_out.clone())
+            .unwrap_or_default(),
         packages_before: before.packages.clone(),
     }
 }

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use packages::Database;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
 /// Everything that is installed.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -21,6 +21,9 @@ pub struct Installed {
 pub struct Package {
     /// Without ABI suffix.
     pub name: String,
+    /// As the database has it, with its ABI suffix; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub abi_name: String,
     /// Installed version.
     pub version: String,
     /// Somebody asked for it by name.
@@ -48,11 +51,32 @@ pub fn read(paths: &Paths) -> Result<packages::Installed, Error> {
 
 fn open(paths: &Paths, database: Database) -> Result<Option<File>, Error> {
     let path = paths.real(database.path());
-    match File::open(&path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file(&path, "read", &error)),
+    let unreadable = |error: std::io::Error| Error::file(&path, "read", &error);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    // What is missing nobody would ask for: the new system would come up without it.
+    if database != Database::World && is_cut_off(&mut file).map_err(unreadable)? {
+        let sentence = format!(
+            "The package database {} is not complete: it ends in the middle of a package. Repair it, or restore it from a backup.",
+            database.path()
+        );
+        return Err(Error::new(Kind::Storage, sentence));
     }
+    Ok(Some(file))
+}
+
+/// Both package managers write an empty line behind each package, the last one too.
+fn is_cut_off(file: &mut File) -> std::io::Result<bool> {
+    let mut end = [0; 2];
+    if file.seek(SeekFrom::End(0))? >= 2 {
+        file.seek(SeekFrom::End(-2))?;
+        file.read_exact(&mut end)?;
+    }
+    file.rewind()?;
+    Ok(end != *b"\n\n")
 }
 
 /// A database that can't be read is a fault of the router's storage.
@@ -94,6 +118,11 @@ impl Installed {
 }
 
 impl Package {
+    /// Whether it is called so, with or without its ABI suffix.
+    pub fn bears(&self, name: &str) -> bool {
+        self.name == name || (!name.is_empty() && self.abi_name == name)
+    }
+
     fn from_database(package: packages::Package<'_>) -> Package {
         let names = |list: packages::Dependencies<'_>| {
             let names = list
@@ -101,8 +130,13 @@ impl Package {
                 .map(|entry| entry.name.to_owned());
             names.collect()
         };
+        let (name, abi_name) = (package.bare_name(), package.name());
         Package {
-            name: package.bare_name().to_owned(),
+            name: name.to_owned(),
+            abi_name: match abi_name == name {
+                true => String::new(),
+                false => abi_name.to_owned(),
+            },
             version: package.version().to_owned(),
             wanted: package.is_wanted(),
             provides: names(package.provides()),

@@ -36,6 +36,10 @@ pub struct Inputs {
     pub first_boot: Option<String>,
     /// What its owner asks for now.
     pub choice: Choice,
+    /// The default packages of the image that runs, where one of the last upgrades wrote them down
+    /// (`-x` removes x); else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_defaults: Vec<String>,
 }
 
 /// What the caller of `check` and `start` may choose.
@@ -51,6 +55,11 @@ pub struct Choice {
     /// Packages to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
+    /// Packages that may be missing in the release.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Any package may be missing.
+    pub drop_missing: bool,
     /// Go below the running release.
     pub force: bool,
 }

@@ -25,6 +25,8 @@ pub struct Offer {
     pub profile: Profile,
     /// Packages of the branch that have another name or are gone.
     pub package_changes: Vec<PackageChange>,
+    /// The folder of the release that runs, if the server knows its branch.
+    pub running_path: Option<String>,
 }
 
 /// The name of a release, comparable: `24.10.0-rc1` < `24.10.0` < `24.10.2`.
@@ -213,7 +215,14 @@ pub fn choose(
         revision: profile.version_code.clone(),
         profile,
         package_changes: release.branch.package_changes.clone(),
+        running_path: running_path(&overview, running),
     })
+}
+
+/// The folder in which the running release is, or was: servers forget old releases.
+fn running_path(overview: &Overview, running: &api::Running) -> Option<String> {
+    let (_, branch) = running_branch(overview, running)?;
+    Some(branch.path.replace("{version}", &running.version))
 }
 
 /// A release of an overview.
@@ -253,22 +262,27 @@ fn of_running_branch<'a>(
     overview: &'a Overview,
     running: &api::Running,
 ) -> Option<(&'a str, String)> {
-    let version = Version::parse(&running.version)?;
-    let lists = |branch: &OverviewBranch| branch.versions.contains(&running.version);
-    let (name, branch) = overview
-        .branches
-        .iter()
-        .find(|(_, branch)| lists(branch))
-        .or_else(|| {
-            let is_its = |name: &str| {
-                Version::parse(name).is_some_and(|branch| version.is_of_branch(&branch))
-            };
-            overview.branches.iter().find(|(name, _)| is_its(name))
-        })?;
-    if version.is_snapshot() && !lists(branch) {
+    let (name, branch) = running_branch(overview, running)?;
+    let snapshot = Version::parse(&running.version)?.is_snapshot();
+    if snapshot && !branch.versions.contains(&running.version) {
         return None;
     }
     Some((name, latest(branch, &running.version)?))
+}
+
+/// The branch that lists the running release, else the one that it belongs to by its name.
+fn running_branch<'a>(
+    overview: &'a Overview,
+    running: &api::Running,
+) -> Option<(&'a str, &'a OverviewBranch)> {
+    let version = Version::parse(&running.version)?;
+    let lists = |branch: &OverviewBranch| branch.versions.contains(&running.version);
+    let is_its =
+        |name: &str| Version::parse(name).is_some_and(|branch| version.is_of_branch(&branch));
+    let mut branches = overview.branches.iter();
+    let found = branches.clone().find(|(_, branch)| lists(branch));
+    let (name, branch) = found.or_else(|| branches.find(|(name, _)| is_its(name)))?;
+    Some((name, branch))
 }
 
 /// The branch or the release of that name; who asks for a branch without a release gets its

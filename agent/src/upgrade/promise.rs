@@ -34,6 +34,9 @@ pub struct Promise {
     pub renamed: BTreeMap<String, String>,
     /// Packages that were asked to be left out.
     pub removed: Vec<String>,
+    /// Packages that the release does not have, and that the owner goes without.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// Name of the image at the server.
     pub file: String,
     /// Announced bytes.
@@ -63,6 +66,7 @@ impl Promise {
             defaults: defaults.cloned().collect(),
             renamed: planned.renamed.clone(),
             removed: planned.removed.clone(),
+            left_out: planned.left_out.clone(),
             file: built.image.name.clone(),
             size: 0,
             sha256: built.image.sha256.clone(),

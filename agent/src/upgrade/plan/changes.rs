@@ -1,0 +1,157 @@
+//! What would be other than now: package by package, and in one word.
+
+use super::merge::{Merged, Sides};
+use super::revision_number;
+use crate::api::{NamedVersion, PackageChanges, Release, Renamed, Target, Verdict, VersionChange};
+use crate::upgrade::offer::Version;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// Compares the router with what is asked for; notes what goes and looks older.
+pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges {
+    let present = &sides.present;
+    let mut changes = PackageChanges {
+        missing: std::mem::take(&mut merged.missing),
+        ..PackageChanges::default()
+    };
+    let stays = stays(sides, merged);
+    let mut unneeded = Vec::new();
+    for package in present.packages() {
+        let name = &package.name;
+        let (from, to) = (&package.version, sides.available.get(name));
+        if let Some(to) = merged.renamed.get(name) {
+            changes.renamed.push(Renamed {
+                from: name.clone(),
+                to: to.clone(),
+            });
+            continue;
+        }
+        if changes.missing.iter().any(|missing| missing.name == *name) {
+            continue;
+        }
+        let Some(to) = to.filter(|_| stays.contains(name.as_str())) else {
+            if packages::is_pseudo(name) || merged.names.contains(name) {
+                continue;
+            }
+            if !package.wanted {
+                unneeded.push(name.as_str());
+            }
+            changes.gone.push(NamedVersion {
+                name: name.clone(),
+                version: from.clone(),
+            });
+            continue;
+        };
+        let change = VersionChange {
+            name: name.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        match packages::version::compare(from, to) {
+            Ordering::Less => changes.upgrade.push(change),
+            Ordering::Greater => changes.downgrade.push(change),
+            Ordering::Equal => {}
+        }
+    }
+    changes.new = new(sides, merged, &stays);
+    if !unneeded.is_empty() {
+        merged.notes.push(format!(
+            "Nothing that is asked for needs these any more, or {} does not have them: {}.",
+            sides.version,
+            unneeded.join(", ")
+        ));
+    }
+    changes
+}
+
+/// What is asked for and all that it needs as things are today; but no package that was wanted and
+/// is not asked for any more in the place of another one that provides the same.
+///
+/// What nothing wanted needs even today is no less likely to be in the image: it stays, too.
+fn stays<'s>(sides: &'s Sides<'_>, merged: &'s Merged) -> BTreeSet<&'s str> {
+    let present = &sides.present;
+    let roots = merged.names.iter().chain(merged.renamed.keys());
+    let roots: Vec<&str> = roots.map(String::as_str).collect();
+    let by_name = present.closure_by_name(roots.iter().copied());
+    let goes = present.wanted() - &by_name;
+    let mut stays = present.closure(roots, &|package, _| !goes.contains(package.name.as_str()));
+    let needed_today = present.closure(present.wanted().iter().copied(), &|_, _| true);
+    let names = present.packages().map(|package| package.name.as_str());
+    stays.extend(names.filter(|name| !needed_today.contains(name)));
+    stays
+}
+
+/// What is asked for and neither installed nor provided by something that stays.
+fn new(sides: &Sides<'_>, merged: &Merged, stays: &BTreeSet<&str>) -> Vec<NamedVersion> {
+    let other_names: BTreeSet<&String> = merged.renamed.values().collect();
+    let names = merged.names.iter();
+    let there = |name: &str| {
+        let mut bearers = sides.present.bearers(name);
+        bearers.any(|package| stays.contains(package.name.as_str()))
+    };
+    let names = names.filter(|name| !other_names.contains(name) && !there(name));
+    let with_version = |name: &String| NamedVersion {
+        name: name.clone(),
+        version: sides.available.get(name).cloned().unwrap_or_default(),
+    };
+    names.map(with_version).collect()
+}
+
+/// The plan in one word.
+pub(super) fn verdict(
+    running: &Release,
+    target: &Target,
+    changes: &PackageChanges,
+    wanted: &BTreeSet<&str>,
+) -> Verdict {
+    if !changes.missing.is_empty() {
+        return Verdict::Blocked;
+    }
+    match order(running, target) {
+        Ordering::Less => Verdict::Upgrade,
+        Ordering::Greater => Verdict::Downgrade,
+        Ordering::Equal if changes.differ(wanted) => Verdict::Rebuild,
+        Ordering::Equal => Verdict::Current,
+    }
+}
+
+/// Releases by their version, then by their revision; where a snapshot is one of them, or a name
+/// that is none of OpenWrt's, only the revision tells.
+fn order(running: &Release, target: &Target) -> Ordering {
+    let revisions = revision_number(&running.revision).zip(revision_number(&target.revision));
+    let revisions = revisions.map(|(running, target)| running.cmp(&target));
+    let versions = Version::parse(&running.version).zip(Version::parse(&target.version));
+    match versions {
+        Some((a, b)) if !a.is_snapshot() && !b.is_snapshot() => {
+            a.cmp(&b).then(revisions.unwrap_or(Ordering::Equal))
+        }
+        _ if running.version == target.version => revisions.unwrap_or(Ordering::Equal),
+        // Of two that can't be compared, the one the owner asked for is taken for the newer one.
+        _ => revisions.unwrap_or(Ordering::Less),
+    }
+}
+
+impl PackageChanges {
+    /// Whether an image of the same release is worth while. What went out of use by itself is not
+    /// worth a flash, nor are packages that would only become older.
+    fn differ(&self, wanted: &BTreeSet<&str>) -> bool {
+        let mut gone = self.gone.iter();
+        !(self.upgrade.is_empty() && self.new.is_empty() && self.renamed.is_empty())
+            || gone.any(|package| wanted.contains(package.name.as_str()))
+    }
+}
+
+/// Projects change how they count; that alone is no reason to refuse a newer release.
+pub(super) fn note_older(changes: &PackageChanges, verdict: Verdict) -> Option<String> {
+    if changes.downgrade.is_empty() || verdict == Verdict::Downgrade {
+        return None;
+    }
+    let older = changes.downgrade.iter();
+    let older: Vec<String> = older
+        .map(|change| format!("{} ({} now, {} then)", change.name, change.from, change.to))
+        .collect();
+    Some(format!(
+        "Older by their numbers, because a project counts in another way or went back: {}.",
+        older.join(", ")
+    ))
+}

@@ -1,0 +1,217 @@
+//! Stage 3: which packages to ask for, and what would change.
+//!
+//! A three-way merge: what the owner added to and removed from the running release's default
+//! packages ([`defaults`]) is done again to those of the release that is offered ([`merge`]),
+//! through the branch's list of renamed packages ([`renames`]) and under what the owner says of
+//! single packages ([`wishes`]). A wanted name that the release does not have blocks the plan,
+//! unless something else that is wanted merely depends on it, or its owner can go without it.
+
+mod changes;
+mod defaults;
+mod merge;
+mod present;
+mod renames;
+mod wishes;
+
+pub use defaults::Then;
+
+use super::offer::Offer;
+use super::Inputs;
+use crate::api::{Plan, RequestBody, Target, Verdict};
+use crate::error::{Error, Kind};
+use merge::{Merged, Sides};
+use present::Present;
+use renames::Renames;
+use std::collections::{BTreeMap, BTreeSet};
+use wishes::Wishes;
+
+/// The distribution in a request; the servers know no other.
+const DISTRO: &str = "openwrt";
+
+/// A request that a plan stands behind. Only [`Planned::request`] makes one.
+#[derive(Clone, Debug)]
+pub struct BuildRequest {
+    body: RequestBody,
+}
+
+impl BuildRequest {
+    /// What is sent.
+    pub fn body(&self) -> &RequestBody {
+        &self.body
+    }
+}
+
+/// A plan, and what it needs to become a request.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// For people and for the bus.
+    pub plan: Plan,
+    /// Old → new name of requested packages.
+    pub renamed: BTreeMap<String, String>,
+    /// Left out on request, and not to be in the image.
+    pub removed: Vec<String>,
+    /// Missing in the release, which the owner said is all right.
+    pub left_out: Vec<String>,
+}
+
+impl Planned {
+    /// The request, unless the plan is blocked or leads back without `force`.
+    pub fn request(&self, force: bool) -> Result<BuildRequest, Error> {
+        let (Some(body), true) = (&self.plan.request, self.plan.verdict != Verdict::Blocked) else {
+            return Err(self.blocked());
+        };
+        if self.plan.verdict == Verdict::Downgrade && !force {
+            let sentence = format!(
+                "{} is older than {}, which runs now. Use force if that is what you want.",
+                self.plan.target.version, self.plan.running.version
+            );
+            return Err(Error::new(Kind::Usage, sentence));
+        }
+        Ok(BuildRequest { body: body.clone() })
+    }
+
+    fn blocked(&self) -> Error {
+        let missing = &self.plan.packages.missing;
+        let names: Vec<&str> = missing
+            .iter()
+            .map(|missing| missing.name.as_str())
+            .collect();
+        let sentence = format!(
+            "{} does not have {}. Leave the packages out with \"remove\" or \"ignore\", or wait until the release has them.",
+            self.plan.target.version,
+            names.join(", ")
+        );
+        Error::new(Kind::Packages, sentence)
+    }
+}
+
+/// All names about which the release's index has to be asked.
+pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> BTreeSet<&'a str> {
+    let installed = inputs
+        .installed
+        .packages
+        .iter()
+        .map(|package| &package.name);
+    let defaults = offer.profile.default_packages.iter();
+    let wishes = inputs.settings.add.iter().chain(&inputs.choice.add);
+    let renamed = offer
+        .package_changes
+        .iter()
+        .filter_map(|change| change.target.as_ref());
+    let names = installed
+        .chain(defaults)
+        .chain(&offer.profile.device_packages);
+    names
+        .chain(wishes)
+        .chain(renamed)
+        .map(String::as_str)
+        .collect()
+}
+
+/// Plans: `then` are the running release's default packages, `available` what the index answered
+/// to the [`questions`] (name → version).
+pub fn plan(
+    inputs: &Inputs,
+    offer: &Offer,
+    then: &Then,
+    available: &BTreeMap<String, String>,
+) -> Planned {
+    let settings = &inputs.settings;
+    let present = Present::new(&inputs.installed);
+    let ignored = &settings.ignored_changes;
+    let renames = Renames::new(&offer.package_changes, &offer.revision, ignored, available);
+    let wishes = Wishes::new(inputs, &present, &renames, available);
+    let sides = Sides {
+        version: &offer.version,
+        present,
+        renames,
+        wishes,
+        now: defaults::now(&offer.profile),
+        ignored_defaults: &settings.ignored_defaults,
+        available,
+    };
+    let mut merged = merge::merge(&sides, then);
+    let packages = changes::changes(&sides, &mut merged);
+    let (running, target) = (inputs.device.release(), target(offer));
+    let verdict = changes::verdict(&running, &target, &packages, sides.present.wanted());
+    merged.notes.extend(changes::note_older(&packages, verdict));
+    let request = match verdict {
+        Verdict::Blocked => None,
+        _ => Some(request(inputs, offer, &mut merged, available)),
+    };
+    Planned {
+        plan: Plan {
+            server: offer.server.clone(),
+            running,
+            target,
+            verdict,
+            packages,
+            defaults: merged.defaults,
+            notes: merged.notes,
+            request,
+        },
+        renamed: merged.renamed,
+        removed: merged.removed.into_iter().collect(),
+        left_out: merged.left_out,
+    }
+}
+
+fn target(offer: &Offer) -> Target {
+    let kernel = offer.profile.linux_kernel.as_ref();
+    Target {
+        version: offer.version.clone(),
+        revision: offer.revision.clone(),
+        kernel: kernel
+            .map(|kernel| kernel.version.clone())
+            .unwrap_or_default(),
+        branch: offer.branch.clone(),
+        built_at: offer.profile.build_at.clone(),
+    }
+}
+
+/// With versions, where the index knows all of them.
+fn request(
+    inputs: &Inputs,
+    offer: &Offer,
+    merged: &mut Merged,
+    available: &BTreeMap<String, String>,
+) -> RequestBody {
+    let settings = &inputs.settings;
+    let names = &merged.names;
+    let (known, unknown): (Vec<&String>, Vec<&String>) =
+        names.iter().partition(|name| available.contains_key(*name));
+    let (mut packages, mut packages_versions) = (Vec::new(), BTreeMap::new());
+    if unknown.is_empty() {
+        let versions = known
+            .iter()
+            .filter_map(|name| available.get_key_value(*name));
+        packages_versions = versions.map(|(n, v)| (n.clone(), v.clone())).collect();
+    } else {
+        packages = names.iter().cloned().collect();
+        let unknown: Vec<&str> = unknown.into_iter().map(String::as_str).collect();
+        merged.notes.push(format!(
+            "Packages are asked for without their versions, because the index does not list {}.",
+            unknown.join(", ")
+        ));
+    }
+    RequestBody {
+        distro: DISTRO.to_owned(),
+        version: offer.version.clone(),
+        version_code: offer.revision.clone(),
+        target: offer.profile.target.clone(),
+        profile: offer.profile.id.clone(),
+        packages,
+        packages_versions,
+        diff_packages: true,
+        defaults: inputs.first_boot.clone(),
+        rootfs_size_mb: settings.rootfs_size,
+        filesystem: settings.fstype.clone(),
+        client: crate::server::CLIENT.to_owned(),
+    }
+}
+
+/// `r28739-d9340319c6` → 28739
+fn revision_number(revision: &str) -> Option<u32> {
+    let digits = revision.strip_prefix('r')?;
+    digits.split(['-', '+']).next()?.parse().ok()
+}
