@@ -4,18 +4,20 @@
 //! `execve`, and the path it hands over is written over with another one.
 
 use nix::errno::Errno;
-use nix::sys::ptrace::{self, Options};
+use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 
-/// What the child is to run: a name in its working directory, as long as one word with its NUL.
+/// What the child is to run: a file in the daemon's working directory.
 pub const PROGRAM: &str = "./asu";
 
-/// What stands there: the first word of `/proc/self/exe`.
+/// The first word of the path that stands there.
 const BEFORE: &[u8; 8] = b"/proc/se";
+
+/// What is written over it: [`PROGRAM`], filled up with NULs.
 const AFTER: &[u8; 8] = b"./asu\0\0\0";
 
 /// Watches `pid`, a child of this process, until it ends, and has each child that it starts run
@@ -29,6 +31,7 @@ pub fn redirect(pid: Pid, ready: &Sender<()>) -> Result<(), Errno> {
     ptrace::seize(pid, options)?;
     // Who waits for it may have given up.
     let _ = ready.send(());
+    // Those that run their program: nothing more is to be done for them.
     let mut started = BTreeSet::new();
     loop {
         // Only this thread's: others of this process wait for children of their own.
@@ -39,14 +42,12 @@ pub fn redirect(pid: Pid, ready: &Sender<()>) -> Result<(), Errno> {
                 replace(child)?;
                 (child, None)
             }
-            WaitStatus::PtraceEvent(of, _, libc_exec)
-                if libc_exec == ptrace::Event::PTRACE_EVENT_EXEC as i32 =>
-            {
-                // It runs the program now: nothing more to do for it.
-                started.insert(of);
+            WaitStatus::PtraceEvent(of, _, event) => {
+                if event == Event::PTRACE_EVENT_EXEC as i32 {
+                    started.insert(of);
+                }
                 (of, None)
             }
-            WaitStatus::PtraceEvent(of, ..) => (of, None),
             WaitStatus::Stopped(of, signal) => (of, Some(signal)),
             _ => continue,
         };

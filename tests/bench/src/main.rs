@@ -33,12 +33,12 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--asu" => asu = arguments.next().map(PathBuf::from),
+            "--asu" => match arguments.next() {
+                Some(path) => asu = Some(PathBuf::from(path)),
+                None => return usage(),
+            },
             name if SECTIONS.iter().any(|(known, _)| *known == name) => wanted.push(argument),
-            _ => {
-                eprintln!("{USAGE}");
-                return ExitCode::from(2);
-            }
+            _ => return usage(),
         }
     }
     let mut code = ExitCode::SUCCESS;
@@ -53,6 +53,11 @@ fn main() -> ExitCode {
         println!();
     }
     code
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }
 
 /// Takes the `asu` that is asked for, if any.
