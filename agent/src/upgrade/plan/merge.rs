@@ -4,7 +4,7 @@ use super::defaults::Then;
 use super::present::Present;
 use super::renames::{Fate, Renames};
 use super::wishes::Wishes;
-use crate::api::{Defaults, Missing, Replaced};
+use crate::api::{Defaults, Missing};
 use crate::server::clean;
 use packages::PackageName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,31 +73,34 @@ pub(super) fn merge(sides: &Sides<'_>, then: &Then) -> Merged {
         Then::Known(then) => merge.carry_over(then),
         Then::Unknown(why) => merge.carry_all(why),
     }
-    merge.add_and_remove();
+    merge.remove();
+    merge.add();
     merge.refuse_bad_names();
     merge.hold_against_the_index();
     merge.let_replacements_stand();
     merge.finish()
 }
 
-struct Merge<'s, 'a> {
-    sides: &'s Sides<'a>,
+/// The merge under way; [`super::wishes`], [`super::missing`] and [`super::replaced`] do their
+/// steps of it.
+pub(super) struct Merge<'s, 'a> {
+    pub sides: &'s Sides<'a>,
     /// Default packages that are asked for.
-    base: BTreeSet<String>,
+    pub base: BTreeSet<String>,
     /// The owner's packages, by their new names.
-    additions: BTreeSet<String>,
+    pub additions: BTreeSet<String>,
     /// New name → names that default packages had then.
-    olds: BTreeMap<String, BTreeSet<String>>,
-    out: Merged,
+    pub olds: BTreeMap<String, BTreeSet<String>>,
+    pub out: Merged,
 }
 
 impl<'a> Merge<'_, 'a> {
-    fn note(&mut self, note: String) {
+    pub fn note(&mut self, note: String) {
         self.out.notes.push(note);
     }
 
     /// Says something of several packages at once, if there are any.
-    fn note_all<T: AsRef<str>>(&mut self, names: &[T], sentence: impl FnOnce(&str) -> String) {
+    pub fn note_all<T: AsRef<str>>(&mut self, names: &[T], sentence: impl FnOnce(&str) -> String) {
         if !names.is_empty() {
             let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
             self.note(sentence(&names.join(", ")));
@@ -207,54 +210,6 @@ impl<'a> Merge<'_, 'a> {
         self.out.defaults.added = added;
     }
 
-    fn add_and_remove(&mut self) {
-        let sides = self.sides;
-        let remove = &sides.wishes.remove;
-        let is_removed = |name: &&String| {
-            let olds = self.old_names(name);
-            remove.contains(*name) || olds.iter().all(|old| remove.contains(old))
-        };
-        let asked_for = self.base.iter().chain(&self.additions);
-        let gone: BTreeSet<String> = asked_for.filter(is_removed).cloned().collect();
-        self.base.retain(|name| !gone.contains(name));
-        self.additions.retain(|name| !gone.contains(name));
-        let told = gone.iter().flat_map(|new| {
-            let olds = self.old_names(new).into_iter();
-            olds.map(move |old| match old == *new {
-                true => old,
-                false => format!("{old} (by now {})", clean(new)),
-            })
-        });
-        let gone: Vec<String> = told.collect();
-        self.note_all(&gone, |names| {
-            format!("Not asked for, as you said: {names}.")
-        });
-        for (name, new) in &sides.wishes.add {
-            let Some(new) = new else {
-                self.note(format!(
-                    "{} is not added: OpenWrt goes without it by now.",
-                    clean(name)
-                ));
-                continue;
-            };
-            if new != name {
-                self.out.renamed.insert(name.clone(), new.clone());
-            }
-            self.additions.insert(new.clone());
-        }
-        for name in &sides.renames.added {
-            if !remove.contains(*name)
-                && !self.base.contains(*name)
-                && self.additions.insert((*name).to_owned())
-            {
-                self.note(format!(
-                    "{} is added: every image needs it by now.",
-                    clean(name)
-                ));
-            }
-        }
-    }
-
     /// A name the server would refuse makes it refuse the whole request.
     fn refuse_bad_names(&mut self) {
         let all = self.base.iter().chain(&self.additions);
@@ -267,81 +222,9 @@ impl<'a> Merge<'_, 'a> {
         }
     }
 
-    /// What the release does not have is dropped, or blocks the plan.
-    fn hold_against_the_index(&mut self) {
-        let sides = self.sides;
-        // A name that is only provided is not in the index, but who provides it is.
-        let provided = |name: &str| {
-            let mut bearers = sides.present.bearers(name);
-            sides.present.package(name).is_none()
-                && bearers.any(|package| sides.available.contains_key(&package.name))
-        };
-        let has = |name: &str| {
-            sides.available.contains_key(name) || sides.now.contains(name) || provided(name)
-        };
-        let absent: Vec<String> = self.additions.iter().filter(|n| !has(n)).cloned().collect();
-        self.additions.retain(|name| has(name));
-        let absent: Vec<(String, String)> = absent
-            .into_iter()
-            .flat_map(|new| {
-                let olds = self.old_names(&new).into_iter();
-                olds.map(move |old| (old, new.clone()))
-            })
-            .collect();
-        let wishes = &sides.wishes;
-        let may_be_missing: BTreeSet<&str> = absent
-            .iter()
-            .filter(|(old, new)| wishes.does_without(old) || wishes.does_without(new))
-            .map(|(old, _)| old.as_str())
-            .collect();
-        let stays = self.roots();
-        let stays: Vec<&str> = stays.iter().map(String::as_str).collect();
-        let needed = sides.present.closure_by_name(stays.iter().copied());
-        let was_needed = sides
-            .present
-            .closure_by_name(stays.into_iter().chain(may_be_missing.iter().copied()));
-        for (old, new) in &absent {
-            self.out.renamed.remove(old);
-            if needed.contains(old.as_str()) {
-                self.note_dependency(old, &needed, "");
-            } else if may_be_missing.contains(old.as_str()) {
-                self.note(format!(
-                    "{old} is left out: {} does not have it, and you said that it may be missing.",
-                    sides.version
-                ));
-                self.out.left_out.push(old.clone());
-            } else if was_needed.contains(old.as_str()) {
-                self.note_dependency(old, &was_needed, ", which is left out");
-                self.out.left_out.push(old.clone());
-            } else {
-                if old != new {
-                    self.note(format!(
-                        "{old} is called {} by now, but {} does not have that either.",
-                        clean(new),
-                        sides.version
-                    ));
-                }
-                let everything: BTreeSet<&str> =
-                    sides.present.packages().map(|p| p.name.as_str()).collect();
-                self.out.missing.push(Missing {
-                    name: old.clone(),
-                    needed_by: sides.present.needed_by(old, &everything),
-                });
-            }
-        }
-    }
-
-    fn note_dependency(&mut self, name: &str, users: &BTreeSet<&str>, more: &str) {
-        let users = self.sides.present.needed_by(name, users).join(", ");
-        self.note(format!(
-            "{name} is not asked for: {} does not have it, and it is there only because of {users}{more}.",
-            self.sides.version
-        ));
-    }
-
     /// The names under which a package is installed, or was asked for: its old ones, and its new
     /// one where that is wanted already or there is no other.
-    fn old_names(&self, new: &str) -> Vec<String> {
+    pub fn old_names(&self, new: &str) -> Vec<String> {
         let renamed = self.out.renamed.iter().filter(|(_, to)| *to == new);
         let mut olds: Vec<String> = renamed.map(|(old, _)| old.clone()).collect();
         if olds.is_empty() || self.sides.present.wanted().contains(new) {
@@ -351,54 +234,12 @@ impl<'a> Merge<'_, 'a> {
     }
 
     /// Old and new names of everything that is asked for.
-    fn roots(&self) -> BTreeSet<String> {
+    pub fn roots(&self) -> BTreeSet<String> {
         let names = self.base.iter().chain(&self.additions);
         let renamed = self.out.renamed.iter();
         let olds =
             renamed.filter(|(_, to)| self.base.contains(*to) || self.additions.contains(*to));
         names.chain(olds.map(|(old, _)| old)).cloned().collect()
-    }
-
-    /// A default package in whose place the owner has another one is not asked for.
-    fn let_replacements_stand(&mut self) {
-        let none = BTreeSet::new();
-        for default in self.base.clone() {
-            let olds = self.olds.get(&default).unwrap_or(&none);
-            let names: Vec<&str> = olds.iter().chain([&default]).map(String::as_str).collect();
-            let installed = |name: &&str| self.sides.present.package(name).is_some();
-            if self.additions.contains(&default) || names.iter().any(installed) {
-                continue;
-            }
-            let in_its_place = names
-                .iter()
-                .flat_map(|name| self.sides.present.bearers(name));
-            let in_its_place = in_its_place
-                .filter(|package| package.wanted || self.additions.contains(&package.name));
-            let by = in_its_place.map(|package| {
-                let new = self.out.renamed.get(&package.name).unwrap_or(&package.name);
-                (package.name.clone(), new.clone())
-            });
-            let by: BTreeMap<String, String> = by.collect();
-            let Some((old, _)) = by.first_key_value() else {
-                continue;
-            };
-            match by.values().find(|new| self.additions.contains(*new)) {
-                Some(new) => {
-                    let replaced = Replaced {
-                        default: default.clone(),
-                        by: new.clone(),
-                    };
-                    self.out.defaults.replaced.push(replaced);
-                    self.base.remove(&default);
-                }
-                None if !by.values().any(|new| self.base.contains(new)) => {
-                    let note =
-                        format!("{default} comes in the place of {old}, which is not asked for.");
-                    self.out.notes.push(note);
-                }
-                None => {}
-            }
-        }
     }
 
     fn finish(mut self) -> Merged {

@@ -4,13 +4,16 @@
 //! packages ([`defaults`]) is done again to those of the release that is offered ([`merge`]),
 //! through the branch's list of renamed packages ([`renames`]) and under what the owner says of
 //! single packages ([`wishes`]). A wanted name that the release does not have blocks the plan,
-//! unless something else that is wanted merely depends on it, or its owner can go without it.
+//! unless something else that is wanted merely depends on it, or its owner can go without it
+//! ([`missing`]). [`changes`] says what would be other than now.
 
 mod changes;
 mod defaults;
 mod merge;
+mod missing;
 mod present;
 mod renames;
+mod replaced;
 mod wishes;
 
 pub use defaults::Then;

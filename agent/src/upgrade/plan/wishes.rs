@@ -1,7 +1,9 @@
 //! What the owner says of single packages, in the settings and with the call.
 
+use super::merge::Merge;
 use super::present::Present;
 use super::renames::Renames;
+use crate::server::clean;
 use crate::upgrade::Inputs;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,5 +61,61 @@ impl Wishes {
     /// Whether a package may be missing.
     pub fn does_without(&self, name: &str) -> bool {
         self.drop_missing || self.ignore.contains(name)
+    }
+}
+
+impl Merge<'_, '_> {
+    /// Takes out what the owner does not want.
+    pub fn remove(&mut self) {
+        let sides = self.sides;
+        let remove = &sides.wishes.remove;
+        let is_removed = |name: &&String| {
+            let olds = self.old_names(name);
+            remove.contains(*name) || olds.iter().all(|old| remove.contains(old))
+        };
+        let asked_for = self.base.iter().chain(&self.additions);
+        let gone: BTreeSet<String> = asked_for.filter(is_removed).cloned().collect();
+        self.base.retain(|name| !gone.contains(name));
+        self.additions.retain(|name| !gone.contains(name));
+        let told = gone.iter().flat_map(|new| {
+            let olds = self.old_names(new).into_iter();
+            olds.map(move |old| match old == *new {
+                true => old,
+                false => format!("{old} (by now {})", clean(new)),
+            })
+        });
+        let gone: Vec<String> = told.collect();
+        self.note_all(&gone, |names| {
+            format!("Not asked for, as you said: {names}.")
+        });
+    }
+
+    /// Puts in what the owner wants besides, and what every image needs.
+    pub fn add(&mut self) {
+        let sides = self.sides;
+        for (name, new) in &sides.wishes.add {
+            let Some(new) = new else {
+                self.note(format!(
+                    "{} is not added: OpenWrt goes without it by now.",
+                    clean(name)
+                ));
+                continue;
+            };
+            if new != name {
+                self.out.renamed.insert(name.clone(), new.clone());
+            }
+            self.additions.insert(new.clone());
+        }
+        for name in &sides.renames.added {
+            if !sides.wishes.remove.contains(*name)
+                && !self.base.contains(*name)
+                && self.additions.insert((*name).to_owned())
+            {
+                self.note(format!(
+                    "{} is added: every image needs it by now.",
+                    clean(name)
+                ));
+            }
+        }
     }
 }
