@@ -206,6 +206,23 @@ impl Ended {
         }
     }
 
+    /// The exit code is one of those of the documentation, and a failure has its sentence.
+    pub fn is_as_documented(&self) {
+        assert!(matches!(self.code, 0..=6 | 20 | 21), "{self:?}");
+        let said = self.stderr.lines().next().unwrap_or_default();
+        let failed = (1..=6).contains(&self.code);
+        assert!(
+            !failed || said.starts_with("asu: ") && said.ends_with('.'),
+            "{self:?}"
+        );
+    }
+
+    /// It failed, and said why.
+    pub fn refused_somehow(&self) {
+        self.is_as_documented();
+        assert!((1..=6).contains(&self.code), "{self:?}");
+    }
+
     /// Its output as an object.
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
