@@ -12,7 +12,7 @@ use asu::paths::Paths;
 use asu::upgrade::Choice;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use sandbox::{Error, Options, Router, World};
+use sandbox::{Error, Knobs, Options, Router, World};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -86,11 +86,13 @@ pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
     ]);
     table.row(&["budget", "30,000,000", "4,096 KiB", "", ""]);
     table.print();
+    let (few, without) = job_with_real_names_only(asu)?;
+    let each = job.saturating_sub(without) / names.saturating_sub(few).max(1);
     println!(
-        "\n{}: {} instructions for each name of the index in the job, {} for each byte.",
-        millions(instructions),
-        job / names.max(1),
-        job / bytes.max(1)
+        "\nThe job with {few} names: {}. So each name more costs {each} instructions, and what does \
+         not depend on their number {}.",
+        number(without),
+        millions(job.saturating_sub(each * names))
     );
     println!(
         "The sum of the peaks is an upper bound: they need not be at the same time. The daemon's \
@@ -216,6 +218,15 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
         _ => return Err(format!("the job did not end with a plan: {said}").into()),
     }
     Counts::read(&out)?.total()
+}
+
+/// The same with an index that has only the router's own packages: names, and instructions.
+fn job_with_real_names_only(asu: &Asu) -> Result<(u64, u64), Error> {
+    let world = World::start(&Knobs::default())?;
+    let mut options = Options::new(&asu.path, &[world.url()]);
+    options.no_daemon = true;
+    let router = Router::start(&options)?;
+    Ok((index(&world)?.1, job(asu, router.files().root())?))
 }
 
 /// A plan that found nothing in the index would have been made in less time.
