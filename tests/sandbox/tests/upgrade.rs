@@ -220,7 +220,7 @@ fn settings_are_not_kept_where_nobody_wants_them() {
 fn another_branch_is_reached_by_its_version() {
     let world = world();
     let router = router(&world.url(), None);
-    let ended = asu(&router, &["upgrade", "--yes", "--version-to", "25.12.0"]);
+    let ended = asu(&router, &["upgrade", "--yes", "--version", "25.12.0"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     confirmed(&router, "25.12.0");
 }
