@@ -47,7 +47,7 @@ function backup() {
 }
 
 function choice(box, text) {
-	return E('label', { 'class': 'asu-choice' }, [ box, text ]);
+	return E('label', { 'class': 'asu-choice asu-box' }, [ box, E('span', {}, [ text ]) ]);
 }
 
 return baseclass.extend({

@@ -100,7 +100,7 @@ return baseclass.extend({
 			boxes.push(box);
 
 			return E('li', {}, [
-				E('label', { 'class': 'asu-choice' }, [ box, _('Leave out %s (%s)').format(widgets.line(it.name), why) ])
+				E('label', { 'class': 'asu-choice asu-box' }, [ box, E('span', {}, [ _('Leave out %s (%s)').format(widgets.line(it.name), why) ]) ])
 			]);
 		});
 
