@@ -1,0 +1,209 @@
+//! What `asu job` asks the server for a plan, and what it does when the feeds move meanwhile.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "common/plan_case.rs"]
+mod plan_case;
+#[path = "common/stand_in.rs"]
+mod stand_in;
+
+use asu::api::{DeviceInfo, Plan};
+use asu::error::{Error, Kind};
+use asu::job::{Event, Order, Task};
+use asu::upgrade::Inputs;
+use plan_case::Case;
+use serde_json::json;
+use stand_in::{recorded, Reply, Request, StandIn};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A router with luci and without ppp.
+const CASE: &str = r#"{
+    "case": "", "database": "apk", "running": "24.10.0 r28427-6df0e3d02a", "target": "", "defaults now": [], "index": [],
+    "expect": {}, "world": ["base-files", "luci"], "installed": ["base-files 1", "luci 1"]
+}"#;
+
+fn inputs(server: &StandIn) -> Inputs {
+    let mut inputs = Case::read(CASE).inputs();
+    inputs.settings.servers = vec![server.url()];
+    inputs.device.info = DeviceInfo {
+        board_name: "tplink,archer-c7-v2".to_owned(),
+        target: "ath79/generic".to_owned(),
+        arch: "mips_24kc".to_owned(),
+        ..DeviceInfo::default()
+    };
+    inputs
+}
+
+/// Runs the job, and returns what it said last.
+fn run(task: Task, inputs: Inputs) -> Event {
+    let order = serde_json::to_vec(&Order { task, inputs }).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut job = Command::new(env!("CARGO_BIN_EXE_asu"))
+        .arg("--root")
+        .arg(root.path())
+        .arg("job")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    job.stdin.take().unwrap().write_all(&order).unwrap();
+    let output = job.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn check(server: &StandIn) -> Plan {
+    match run(Task::Check, inputs(server)) {
+        Event::Plan(plan) => *plan,
+        other => panic!("{}", serde_json::to_string(&other).unwrap()),
+    }
+}
+
+fn failed(event: Event) -> Error {
+    match event {
+        Event::Failed(error) => error,
+        other => panic!("{}", serde_json::to_string(&other).unwrap()),
+    }
+}
+
+fn profile(version: &str, revision: &str, defaults: &[&str]) -> Reply {
+    let profile = json!({
+        "id": "tplink_archer-c7-v2", "target": "ath79/generic", "version_number": version,
+        "version_code": revision, "default_packages": defaults,
+    });
+    Reply::json(200, &profile.to_string())
+}
+
+/// 24.10.2 with a new default; `luci` is its version of luci, `then` the answer about 24.10.0.
+fn answer(request: &Request, luci: &str, then: &Reply) -> Reply {
+    let place = request.path.as_str();
+    match place.strip_prefix("/json/v1/releases/").unwrap_or(place) {
+        "/json/v1/overview.json" => Reply::recorded("001"),
+        "24.10.0/targets/ath79/generic/tplink_archer-c7-v2.json" => then.clone(),
+        "24.10.2/targets/ath79/generic/tplink_archer-c7-v2.json" => profile(
+            "24.10.2",
+            "r28739-d9340319c6",
+            &["base-files", "ppp", "zram-swap"],
+        ),
+        "24.10.2/targets/ath79/generic/index.json" => Reply::json(
+            200,
+            r#"{"architecture": "mips_24kc", "packages": {"base-files": "2"}}"#,
+        ),
+        "24.10.2/packages/mips_24kc-index.json" => Reply::json(
+            200,
+            &json!({"luci": luci, "ppp": "2", "zram-swap": "36"}).to_string(),
+        ),
+        "/api/v1/build" => {
+            let body = json!({"imagebuilder_status": "failed", "detail": format!("Error: Impossible package selection: luci version not as requested: {luci} vs. 9")});
+            Reply::json(500, &body.to_string())
+        }
+        _ => Reply::json(404, "{}"),
+    }
+}
+
+fn then() -> Reply {
+    profile("24.10.0", "r28427-6df0e3d02a", &["base-files", "ppp"])
+}
+
+#[test]
+fn a_check_asks_for_five_small_things() {
+    let server = StandIn::new(|request, _| answer(request, "2", &then()));
+    let plan = check(&server);
+    assert_eq!(plan.defaults.removed_by_user, ["ppp"]);
+    assert_eq!(plan.defaults.added, ["zram-swap"]);
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /json/v1/overview.json",
+            "GET /json/v1/releases/24.10.2/targets/ath79/generic/tplink_archer-c7-v2.json",
+            "GET /json/v1/releases/24.10.0/targets/ath79/generic/tplink_archer-c7-v2.json",
+            "GET /json/v1/releases/24.10.2/targets/ath79/generic/index.json",
+            "GET /json/v1/releases/24.10.2/packages/mips_24kc-index.json",
+        ]
+    );
+}
+
+#[test]
+fn what_the_last_upgrade_wrote_down_need_not_be_asked() {
+    let server = StandIn::new(|request, _| answer(request, "2", &Reply::json(404, "{}")));
+    let mut inputs = inputs(&server);
+    inputs.kept_defaults = ["base-files", "ppp"].map(str::to_owned).to_vec();
+    let Event::Plan(plan) = run(Task::Check, inputs) else {
+        panic!("no plan")
+    };
+    assert_eq!(plan.defaults.removed_by_user, ["ppp"]);
+    assert!(!server.lines().iter().any(|line| line.contains("24.10.0")));
+}
+
+#[test]
+fn a_release_that_the_server_forgot_is_no_obstacle_but_is_told() {
+    let answers = [
+        Reply::recorded("026"),
+        Reply::json(404, "{}"),
+        Reply::json(400, r#"{"detail": "Unsupported version: 24.10.0"}"#),
+        Reply::json(200, r#"{"arch_packages": "mips_24kc"}"#),
+        Reply::new(200, "text/html", "<html>moved</html>"),
+    ];
+    for then in answers {
+        let server = StandIn::new(move |request, _| answer(request, "2", &then));
+        let plan = check(&server);
+        assert!(plan.defaults.added.is_empty());
+        assert!(plan.request.unwrap().packages_versions.len() == 2);
+        assert!(
+            plan.notes[0].contains("left out: ppp, zram-swap."),
+            "{:?}",
+            plan.notes
+        );
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_an_obstacle() {
+    let down = Reply::json(503, r#"{"detail": "down"}"#);
+    let server = StandIn::new(move |request, _| answer(request, "2", &down));
+    assert_eq!(
+        failed(run(Task::Check, inputs(&server))).kind,
+        Kind::Overloaded
+    );
+}
+
+/// The versions of luci in the requests for a build.
+fn asked(server: &StandIn) -> Vec<String> {
+    let requests = server.requests();
+    let builds = requests.iter().filter(|request| request.method == "POST");
+    builds
+        .map(|request| {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            body["packages_versions"]["luci"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn feeds_that_moved_are_planned_again_once() {
+    // The index is another one each time.
+    let server = StandIn::new(|request, before| answer(request, &before.to_string(), &then()));
+    assert_eq!(
+        failed(run(Task::Download, inputs(&server))).kind,
+        Kind::Mismatch
+    );
+    let asked = asked(&server);
+    assert!(asked.len() == 2 && asked[0] != asked[1], "{asked:?}");
+}
+
+#[test]
+fn the_same_plan_is_not_tried_again() {
+    assert_eq!(recorded("128")["status"], 500);
+    let server = StandIn::new(|request, _| match request.path.as_str() {
+        "/api/v1/build" => Reply::recorded("128"),
+        _ => answer(request, "2", &then()),
+    });
+    assert_eq!(
+        failed(run(Task::Download, inputs(&server))).kind,
+        Kind::Mismatch
+    );
+    assert_eq!(asked(&server), ["2"]);
+}
