@@ -29,27 +29,67 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Until the daemon has nothing more to do.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// One of the processes of a check.
+struct Process {
+    name: &'static str,
+    instructions: u64,
+    memory: Memory,
+}
+
 /// Measures and prints.
 pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
-    let mut options = Options::new(&asu.path, &[world.url()]);
-    // The daemons are this process' own children, or they could not be traced.
-    options.no_daemon = true;
-    let router = Router::start(&options)?;
-    let root = router.files().root();
+    let router = router_without_daemon(world, asu)?;
+    let processes = measure(&router, asu)?;
     let (bytes, names) = index(world)?;
-
-    let job = job(asu, root)?;
-    let client = client(asu, &router)?;
-    let (idle, busy) = (daemon(asu, &router, 0)?, daemon(asu, &router, 1)?);
-    let daemon = busy.saturating_sub(idle);
-    let peaks = peaks(asu, &router)?;
-
     println!(
-        "## asu check: {} names, {} bytes of index",
+        "## asu check: {} names, {} bytes of index\nasu: {}\n",
         number(names),
-        number(bytes)
+        number(bytes),
+        asu.what
     );
-    println!("asu: {}\n", asu.what);
+    table(&processes).print();
+
+    let with = processes.iter().find(|process| process.name == "job");
+    let with = with.map_or(0, |job| job.instructions);
+    let (few, without) = job_with_real_names_only(asu)?;
+    let each = with.saturating_sub(without) / names.saturating_sub(few).max(1);
+    println!(
+        "\nThe job with {few} names: {}. So each name more costs {each} instructions, and what does \
+         not depend on their number {}.",
+        number(without),
+        millions(with.saturating_sub(each * names))
+    );
+    println!(
+        "The sum of the peaks is an upper bound: they need not be at the same time. The daemon's \
+         part is what it executes more for one check, the others' is all from start to end. \
+         The program's pages are those of its libraries too, where it is not static."
+    );
+    Ok(())
+}
+
+fn measure(router: &Router, asu: &Asu) -> Result<[Process; 3], Error> {
+    let job = job(asu, router.files().root())?;
+    let client = client(asu, router)?;
+    let (idle, busy) = (daemon(asu, router, 0)?, daemon(asu, router, 1)?);
+    let peaks = peaks(asu, router)?;
+    let process = |name, instructions| -> Result<Process, Error> {
+        let found = peaks.iter().find(|memory| memory.command == name);
+        Ok(Process {
+            name,
+            instructions,
+            memory: found
+                .cloned()
+                .ok_or_else(|| format!("no end of \"asu {name}\" was seen"))?,
+        })
+    };
+    Ok([
+        process("check", client)?,
+        process("job", job)?,
+        process("daemon", busy.saturating_sub(idle))?,
+    ])
+}
+
+fn table(processes: &[Process]) -> Table {
     let mut table = Table::new(&[
         "process",
         "instructions",
@@ -57,48 +97,49 @@ pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
         "of its own",
         "program's pages",
     ]);
-    let mut row = |name: &str, instructions: u64| -> Result<Memory, Error> {
-        let found = peaks.iter().find(|memory| memory.command == name);
-        let memory = found.ok_or_else(|| format!("no end of \"asu {name}\" was seen"))?;
+    let mut row = |name: &str, instructions, peak, anonymous, file| {
         table.row(&[
-            &format!("asu {name}"),
+            name,
             &number(instructions),
-            &kib(memory.peak),
-            &kib(memory.anonymous),
-            &kib(memory.file),
+            &kib(peak),
+            &kib(anonymous),
+            &kib(file),
         ]);
-        Ok(memory.clone())
     };
-    let all = [
-        row("check", client)?,
-        row("job", job)?,
-        row("daemon", daemon)?,
-    ];
-    let sum = |of: fn(&Memory) -> u64| all.iter().map(of).sum::<u64>();
-    let shared = sum(|one| one.file) - all.iter().map(|one| one.file).max().unwrap_or(0);
-    let instructions = client + job + daemon;
-    table.row(&[
+    for Process {
+        name,
+        instructions,
+        memory,
+    } in processes
+    {
+        let name = format!("asu {name}");
+        row(
+            &name,
+            *instructions,
+            memory.peak,
+            memory.anonymous,
+            memory.file,
+        );
+    }
+    let sum = |of: fn(&Process) -> u64| processes.iter().map(of).sum::<u64>();
+    let files = processes.iter().map(|process| process.memory.file);
+    let shared = sum(|process| process.memory.file) - files.max().unwrap_or(0);
+    row(
         "together, the program's pages once",
-        &number(instructions),
-        &kib(sum(|one| one.peak) - shared),
-        &kib(sum(|one| one.anonymous)),
-        &kib(sum(|one| one.file) - shared),
-    ]);
+        sum(|process| process.instructions),
+        sum(|process| process.memory.peak).saturating_sub(shared),
+        sum(|process| process.memory.anonymous),
+        sum(|process| process.memory.file) - shared,
+    );
     table.row(&["budget", "30,000,000", "4,096 KiB", "", ""]);
-    table.print();
-    let (few, without) = job_with_real_names_only(asu)?;
-    let each = job.saturating_sub(without) / names.saturating_sub(few).max(1);
-    println!(
-        "\nThe job with {few} names: {}. So each name more costs {each} instructions, and what does \
-         not depend on their number {}.",
-        number(without),
-        millions(job.saturating_sub(each * names))
-    );
-    println!(
-        "The sum of the peaks is an upper bound: they need not be at the same time. The daemon's \
-         part is what it executes more for one check, the others' is all from start to end."
-    );
-    Ok(())
+    table
+}
+
+/// Its daemons are this process' own children, or they could not be traced.
+fn router_without_daemon(world: &World, asu: &Asu) -> Result<Router, Error> {
+    let mut options = Options::new(&asu.path, &[world.url()]);
+    options.no_daemon = true;
+    Router::start(&options)
 }
 
 /// A daemon that this process may trace; it ends when it is dropped.
@@ -111,7 +152,8 @@ impl Daemon {
 
     fn run(mut command: Command, router: &Router) -> Result<Daemon, Error> {
         let child = command.stdin(Stdio::null()).spawn();
-        let daemon = Daemon(child.map_err(|error| callgrind::missing(&error))?);
+        let program = command.get_program().to_string_lossy();
+        let daemon = Daemon(child.map_err(|error| format!("{program} can't be run: {error}"))?);
         router.wait_for("attendedsysupgrade", PATIENCE)?;
         Ok(daemon)
     }
@@ -223,9 +265,7 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
 /// The same with an index that has only the router's own packages: names, and instructions.
 fn job_with_real_names_only(asu: &Asu) -> Result<(u64, u64), Error> {
     let world = World::start(&Knobs::default())?;
-    let mut options = Options::new(&asu.path, &[world.url()]);
-    options.no_daemon = true;
-    let router = Router::start(&options)?;
+    let router = router_without_daemon(&world, asu)?;
     Ok((index(&world)?.1, job(asu, router.files().root())?))
 }
 
