@@ -14,7 +14,7 @@ use crate::paths::{Paths, IMAGE, JOB_FOLDER};
 use crate::store;
 use crate::system::now;
 use crate::upgrade::confirm;
-use crate::upgrade::verify::VerifiedImage;
+use crate::upgrade::verify::{Candidate, VerifiedImage};
 use crate::upgrade::{Choice, Progress};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -258,9 +258,7 @@ impl Engine {
             }
             (None, None) if self.remembered.status.image.is_none() => return Ok(None),
             (path, _) => {
-                let candidate = local::candidate(&self.paths, path.unwrap_or(Path::new(IMAGE)))?;
-                let downloaded = self.remembered.downloaded.clone().filter(|_| in_hand);
-                self.work = Some(self.verify(candidate, downloaded)?);
+                self.work = Some(self.verify_file(path.unwrap_or(Path::new(IMAGE)), in_hand)?);
                 self.new_job(Goal::Upgrade, Phase::Verifying);
             }
         }
@@ -268,6 +266,22 @@ impl Engine {
         self.waiting = Some(ticket);
         self.save();
         Ok(Some(ticket))
+    }
+
+    /// Begins to verify a file; one that is not the image in hand takes that one's place.
+    fn verify_file(&mut self, path: &Path, in_hand: bool) -> Result<Work, Error> {
+        let downloaded = self.remembered.downloaded.clone().filter(|_| in_hand);
+        if !in_hand {
+            // Opened first: a wrong name does not cost the image in hand.
+            drop(Candidate::open(&self.paths, path)?);
+            self.drop_image()?;
+        }
+        let work = local::candidate(&self.paths, path)
+            .and_then(|candidate| self.verify(candidate, downloaded));
+        if work.is_err() && !in_hand {
+            self.drop_image()?;
+        }
+        work
     }
 
     /// Ends the job, unless sysupgrade has it. False: there was none that could be ended.

@@ -257,3 +257,29 @@ fn an_image_is_verified_and_cleaned_away() {
     assert!(after.job.is_none() && after.image.is_none(), "{after:?}");
     nothing_left(&router);
 }
+
+#[test]
+fn a_file_takes_the_place_of_the_image_in_hand() {
+    let world = world();
+    let router = router(&world.url(), None);
+    start_download(&router);
+    let image = wait_phase(&router, Phase::Ready).image.unwrap();
+    // A wrong name costs nothing.
+    let answer: Value = call(&router, "sysupgrade", json!({"path": "/mnt/none"})).unwrap();
+    assert_eq!(answer["error"]["kind"], "storage", "{answer}");
+    assert_eq!(status(&router).image, Some(image.clone()));
+    // A file that others might change is copied; of one that is refused no copy stays.
+    let whole = std::fs::read(at(&router, &image.path)).unwrap();
+    std::fs::create_dir(at(&router, "/mnt")).unwrap();
+    let damaged = [&whole[..100], b"x", &whole[101..]].concat();
+    std::fs::write(at(&router, "/mnt/damaged.bin"), damaged).unwrap();
+    let answer: Value = call(&router, "sysupgrade", json!({"path": "/mnt/damaged.bin"})).unwrap();
+    assert_eq!(answer["error"]["kind"], "image", "{answer}");
+    assert_eq!(status(&router).image, None);
+    nothing_left(&router);
+    std::fs::write(at(&router, "/mnt/whole.bin"), whole).unwrap();
+    let answer: Value = call(&router, "sysupgrade", json!({"path": "/mnt/whole.bin"})).unwrap();
+    assert_eq!(answer["started"], true, "{answer}");
+    assert_eq!(wait_upgraded(&router).result, asu::api::Outcome::Confirmed);
+    no_panic(&router);
+}
