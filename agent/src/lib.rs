@@ -10,6 +10,7 @@ pub mod cli;
 pub mod daemon;
 pub mod error;
 pub mod job;
+pub mod json;
 pub mod paths;
 pub mod server;
 pub mod settings;

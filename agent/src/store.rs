@@ -1,6 +1,7 @@
 //! Small JSON files that must be whole at all times: a temporary file, fsync, rename.
 
 use crate::error::{Error, Kind};
+use crate::json;
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -30,9 +31,7 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
 
 /// Writes `value` so that after a power cut either the old or the new file is there.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let text =
-        serde_json::to_vec(value).map_err(|error| Error::file(path, "written", &error.into()))?;
-    write_bytes(path, &text)
+    write_bytes(path, json::text(&json::value(value)?).as_bytes())
 }
 
 /// The same with bytes.
@@ -77,9 +76,11 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(path, "read", &error)),
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| Error::file(path, "understood", &error.into()))
+    let understood = json::parse(&bytes).and_then(json::read);
+    understood.map(Some).map_err(|error| {
+        let sentence = format!("{} is damaged: {error}", path.display());
+        Error::new(Kind::Storage, sentence)
+    })
 }
 
 /// Reads a record that must not stand in the way: one that can't be understood (half a file after a

@@ -5,11 +5,11 @@ use crate::daemon::engine::Engine;
 use crate::daemon::object::{self, Handled};
 use crate::daemon::wait;
 use crate::error::{Error, Kind};
+use crate::json::{self, Value};
 use crate::paths::Paths;
 use crate::system::signals::Signals;
 use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use ubus::Bus;
@@ -35,8 +35,9 @@ pub struct Own {
 }
 
 /// No arguments.
-#[derive(Serialize)]
-pub struct Nothing {}
+pub fn nothing() -> Value {
+    Value::Object(Default::default())
+}
 
 impl Agent {
     /// The daemon where there is one, unless `standalone`.
@@ -58,31 +59,21 @@ impl Agent {
     pub fn call<T: DeserializeOwned>(
         &mut self,
         method: &str,
-        arguments: &impl Serialize,
+        arguments: &Value,
     ) -> Result<T, Error> {
-        match self {
+        json::read(self.answer(method, arguments)?)
+    }
+
+    fn answer(&mut self, method: &str, arguments: &Value) -> Result<Value, Error> {
+        let mut answer = match self {
             Agent::Daemon(bus) => {
-                let sent = ubus::to_blobmsg(arguments).map_err(|error| internal(&error))?;
-                let answer = ask_daemon(bus, method, &sent)?;
-                let failed: Failed =
-                    ubus::from_blobmsg(&answer).map_err(|error| internal(&error))?;
-                match failed.error {
-                    Some(error) => Err(error),
-                    None => ubus::from_blobmsg(&answer).map_err(|error| internal(&error)),
-                }
+                json::from_bus(&ask_daemon(bus, method, &json::to_bus(arguments)?)?)?
             }
-            Agent::Own(own) => {
-                let arguments =
-                    serde_json::to_value(arguments).map_err(|error| internal(&error))?;
-                let answer = own.call(method, &arguments)?;
-                match Failed::deserialize(&answer)
-                    .map_err(|error| internal(&error))?
-                    .error
-                {
-                    Some(error) => Err(error),
-                    None => T::deserialize(&answer).map_err(|error| internal(&error)),
-                }
-            }
+            Agent::Own(own) => own.call(method, arguments)?,
+        };
+        match answer.get_mut("error").map(Value::take) {
+            Some(error) => Err(json::read(error)?),
+            None => Ok(answer),
         }
     }
 
@@ -102,13 +93,6 @@ impl Agent {
             },
         }
     }
-}
-
-/// The part of an answer that says why there is no other.
-#[derive(Deserialize)]
-struct Failed {
-    #[serde(default)]
-    error: Option<Error>,
 }
 
 /// Calls a method of the daemon. ubusd does not tell when the daemon dies, so that a question which
@@ -133,29 +117,22 @@ impl Own {
         })
     }
 
-    fn call(
-        &mut self,
-        method: &str,
-        arguments: &serde_json::Value,
-    ) -> Result<serde_json::Value, Error> {
-        let reply = match object::call(&mut self.engine, method, arguments) {
-            Handled::Now(reply) => reply,
+    fn call(&mut self, method: &str, arguments: &Value) -> Result<Value, Error> {
+        match object::call(&mut self.engine, method, arguments) {
+            Handled::Now(reply) => Ok(reply),
             Handled::Later(ticket) => loop {
                 let mut answers = self.engine.answers().into_iter();
                 if let Some((_, answer)) = answers.find(|(answered, _)| *answered == ticket) {
-                    break answer.map_or_else(object::Reply::error, object::Reply::Found);
+                    return Ok(object::reply(answer));
                 }
                 self.round()?;
             },
-            Handled::NotFound => return Err(nothing_in_hand()),
-            Handled::InvalidArgument | Handled::NoMethod => {
-                return Err(Error::new(
-                    Kind::Internal,
-                    format!("\"{method}\" was called wrongly."),
-                ));
-            }
-        };
-        serde_json::to_value(reply).map_err(|error| internal(&error))
+            Handled::NotFound => Err(nothing_in_hand()),
+            Handled::InvalidArgument | Handled::NoMethod => Err(Error::new(
+                Kind::Internal,
+                format!("\"{method}\" was called wrongly."),
+            )),
+        }
     }
 
     /// Sleeps until something happens, and does what there is to do.
@@ -174,13 +151,6 @@ impl Own {
         }
         self.engine.advance()
     }
-}
-
-fn internal(error: &dyn std::fmt::Display) -> Error {
-    Error::new(
-        Kind::Internal,
-        format!("An answer can't be understood: {error}."),
-    )
 }
 
 /// There is nothing to install or to look at.

@@ -1,6 +1,6 @@
 //! The commands that ask the agent.
 
-use super::agent::{nothing_in_hand, Agent, Nothing};
+use super::agent::{nothing, nothing_in_hand, Agent};
 use super::options::{Command, Options};
 use super::output::Output;
 use super::plan;
@@ -10,10 +10,11 @@ use crate::api::{
     Plan, Status, Upgrade, Verdict, Verification, Versions,
 };
 use crate::daemon::engine::RESTARTING;
-use crate::daemon::object::{CheckArguments, StartArguments, SysupgradeArguments, VerifyArguments};
 use crate::daemon::router;
 use crate::error::{Error, Kind};
+use crate::json::{self, Value};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,14 +38,14 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         Command::Download => upgrade(agent, Goal::Download, options, output),
         Command::Install(file) => install(agent, file.as_deref(), options, output),
         Command::Verify(file) => verify(agent, file.as_deref(), output),
-        Command::Versions => versions(&agent.call("versions", &Nothing {})?, output),
+        Command::Versions => versions(&agent.call("versions", &nothing())?, output),
         Command::Blob => blob(&ask_plan(agent, options)?, output),
-        Command::Status => status(&agent.call("status", &Nothing {})?, output),
+        Command::Status => status(&agent.call("status", &nothing())?, output),
         Command::Watch => watch(agent, options, output),
         Command::Cancel => cancel(agent, output),
-        Command::History => history(&agent.call("history", &Nothing {})?, output),
+        Command::History => history(&agent.call("history", &nothing())?, output),
         Command::Clean => {
-            let Empty {} = agent.call("clean", &Nothing {})?;
+            let Empty {} = agent.call("clean", &nothing())?;
             output.line("Nothing is left of images and jobs.")?;
             Ok(ExitCode::SUCCESS)
         }
@@ -80,13 +81,7 @@ fn list(list: &PackageList, output: &mut Output) -> Result<ExitCode, Error> {
 }
 
 fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
-    agent.call(
-        "check",
-        &CheckArguments {
-            choice: options.choice.clone(),
-            wait: true,
-        },
-    )
+    agent.call("check", &json::value(&options.choice)?)
 }
 
 fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
@@ -142,11 +137,9 @@ fn upgrade(
             ),
         )?;
     }
-    let arguments = StartArguments {
-        goal,
-        choice: options.choice.clone(),
-        keep: options.keep,
-    };
+    let mut arguments = json::value(&options.choice)?;
+    arguments["goal"] = json::value(&goal)?;
+    keep(&mut arguments, options);
     let Started { job } = agent.call("start", &arguments)?;
     if let Agent::Daemon(_) = agent {
         output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
@@ -162,13 +155,20 @@ fn install(
 ) -> Result<ExitCode, Error> {
     confirm(options, "Install the image now? The router restarts.")?;
     let path = file.map(absolute).transpose()?;
-    let arguments = SysupgradeArguments {
-        keep: options.keep,
-        path,
-        force: options.choice.force,
-    };
+    let mut arguments = json!({ "force": options.choice.force });
+    if let Some(path) = path {
+        arguments["path"] = json::value(&path)?;
+    }
+    keep(&mut arguments, options);
     let Started { .. } = agent.call("sysupgrade", &arguments)?;
     follow(agent, None, options, output)
+}
+
+/// Whether to keep the settings is up to the daemon's, unless it is said here.
+fn keep(arguments: &mut Value, options: &Options) {
+    if let Some(keep) = options.keep {
+        arguments["keep"] = keep.into();
+    }
 }
 
 /// The daemon has another working directory.
@@ -276,7 +276,7 @@ fn upgrade_ended(upgrade: &Upgrade, output: &mut Output) -> Result<ExitCode, Err
 }
 
 fn watch(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
-    let status: Status = agent.call("status", &Nothing {})?;
+    let status: Status = agent.call("status", &nothing())?;
     match &status.job {
         None => {
             output.line("There is no job.")?;
@@ -287,7 +287,7 @@ fn watch(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
 }
 
 fn cancel(agent: &mut Agent, output: &mut Output) -> Result<ExitCode, Error> {
-    let answer: Cancelled = agent.call("cancel", &Nothing {})?;
+    let answer: Cancelled = agent.call("cancel", &nothing())?;
     if output.is_json() {
         output.object(&answer)?;
     }
@@ -307,7 +307,7 @@ fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result
         Some(file) => absolute(file)?,
         None => in_hand(agent)?,
     };
-    let verification: Verification = agent.call("verify", &VerifyArguments { path })?;
+    let verification: Verification = agent.call("verify", &json!({ "path": path }))?;
     if output.is_json() {
         output.object(&verification)?;
     }
@@ -324,7 +324,7 @@ fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result
 }
 
 fn in_hand(agent: &mut Agent) -> Result<PathBuf, Error> {
-    let status: Status = agent.call("status", &Nothing {})?;
+    let status: Status = agent.call("status", &nothing())?;
     status
         .image
         .map(|image| image.path.into())

@@ -4,6 +4,7 @@
 //! change colours or turn the direction of writing.
 
 use crate::error::{Error, Kind};
+use crate::json;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -40,12 +41,7 @@ impl Output {
 
     /// Prints an object as JSON.
     pub fn object(&mut self, object: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string(object).map_err(|error| {
-            Error::new(
-                Kind::Internal,
-                format!("An object can't be printed: {error}."),
-            )
-        })?;
+        let text = json::text(&json::value(object)?);
         self.write(&format!("{text}\n"))
     }
 

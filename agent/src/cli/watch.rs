@@ -1,9 +1,9 @@
 //! Following the daemon's status from outside, through restarts of the daemon and of the bus.
 
-use super::agent::Nothing;
 use crate::api::Status;
 use crate::daemon::object;
 use crate::error::{Error, Kind};
+use crate::json;
 use crate::paths::Paths;
 use std::time::{Duration, Instant};
 use ubus::{Bus, Incoming};
@@ -38,6 +38,10 @@ pub fn daemon(
     }
 }
 
+fn read(message: &[u8]) -> Result<Status, Error> {
+    json::read(json::from_bus(message)?)
+}
+
 enum Lost {
     Bus(ubus::Error),
     Other(Error),
@@ -57,7 +61,8 @@ fn follow(
     let mut bus = Bus::connect(&paths.socket())?;
     bus.subscribe(object::PATH)?;
     loop {
-        let status: Status = bus.call(object::PATH, "status", &Nothing {}, PATIENCE)?;
+        let answer = bus.call_raw(object::PATH, "status", &[], PATIENCE)?;
+        let status = read(&answer).map_err(Lost::Other)?;
         *seen = Instant::now();
         if !see(&status).map_err(Lost::Other)? {
             return Ok(());
@@ -65,7 +70,7 @@ fn follow(
         while let Some(incoming) = bus.receive(SILENCE)? {
             match incoming {
                 Incoming::Notification(notification) => {
-                    let Ok(status) = notification.data.read::<Status>() else {
+                    let Ok(status) = read(notification.data.as_bytes()) else {
                         continue;
                     };
                     *seen = Instant::now();

@@ -19,7 +19,6 @@ const LINE_LIMIT: usize = 200;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Remembered {
     /// What everybody gets to see.
-    #[serde(flatten)]
     pub status: Status,
     /// What the image in hand is held against.
     #[serde(default)]

@@ -15,12 +15,13 @@ pub mod task;
 mod work;
 
 use crate::error::{Error, Kind};
+use crate::json::{self, Value};
 use crate::paths::Paths;
 use crate::system::signals::Signals;
 use engine::{Engine, Ticket};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
-use object::{Handled, Reply};
+use object::Handled;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -107,7 +108,7 @@ impl Bus {
         }
         for (ticket, answer) in engine.answers() {
             if let Some(request) = self.waiting.remove(&ticket) {
-                self.reply(request, answer.map_or_else(Reply::error, Reply::Found));
+                self.reply(request, object::reply(answer));
             }
         }
         self.notify(engine);
@@ -115,7 +116,10 @@ impl Bus {
 
     fn handle(&mut self, engine: &mut Engine, request: Request) {
         let method = request.method().to_owned();
-        match object::call(engine, &method, request.arguments()) {
+        let Ok(arguments) = json::from_bus(request.arguments().as_bytes()) else {
+            return self.service.complete(request, Status::InvalidArgument);
+        };
+        match object::call(engine, &method, &arguments) {
             Handled::Now(reply) => self.reply(request, reply),
             Handled::Later(ticket) => drop(self.waiting.insert(ticket, request)),
             Handled::InvalidArgument => self.service.complete(request, Status::InvalidArgument),
@@ -124,7 +128,7 @@ impl Bus {
         }
     }
 
-    fn reply(&mut self, request: Request, reply: Reply) {
+    fn reply(&mut self, request: Request, reply: Value) {
         if let Err(error) = self.service.answer(request, &reply) {
             eprintln!("asu: an answer can't be sent: {error}");
         }
@@ -142,8 +146,13 @@ impl Bus {
             return;
         }
         self.told = Some((Instant::now(), false));
-        if let Err(error) = self.service.notify("status", engine.status()) {
-            eprintln!("asu: subscribers can't be told: {error}");
+        if self.service.is_subscribed() {
+            let told = self
+                .service
+                .notify("status", &object::reply(Ok(engine.status())));
+            if let Err(error) = told {
+                eprintln!("asu: subscribers can't be told: {error}");
+            }
         }
     }
 }

@@ -2,15 +2,16 @@
 //! section 3; docs/ubus.md). It does not know the bus: the daemon and, without one, the command
 //! line call it alike.
 
-use super::engine::{Answer, Engine, Ticket, Wishes};
+use super::engine::{Engine, Ticket, Wishes};
 use super::query::Question;
 use super::router;
-use crate::api::{Goal, History, Info, PackageList, Status};
+use crate::api::Goal;
 use crate::error::{Error, Kind};
+use crate::json::{self, Value};
 use crate::upgrade::Choice;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde::Serialize;
+use serde_json::json;
+use std::path::Path;
 use ubus::{Argument, ObjectSpec};
 
 /// Where the object is on the bus.
@@ -44,100 +45,11 @@ pub fn spec() -> ObjectSpec {
         .method("history", &[])
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct PackageListArguments {
-    all: bool,
-}
-
-/// Arguments of `check`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct CheckArguments {
-    /// What to check for.
-    #[serde(flatten)]
-    pub choice: Choice,
-    /// Answer when it is done.
-    #[serde(default = "yes")]
-    pub wait: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Arguments of `start`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct StartArguments {
-    /// How far to go.
-    pub goal: Goal,
-    /// What to ask for; its `force` also goes on in spite of warnings.
-    #[serde(flatten)]
-    pub choice: Choice,
-    /// Keep the settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep: Option<bool>,
-}
-
-/// Arguments of `verify`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct VerifyArguments {
-    /// In the router's terms.
-    pub path: PathBuf,
-}
-
-/// Arguments of `sysupgrade`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct SysupgradeArguments {
-    /// Keep the settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep: Option<bool>,
-    /// In the router's terms; none: the image in hand.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Go on in spite of warnings.
-    pub force: bool,
-}
-
-/// An answer.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-#[allow(missing_docs)]
-pub enum Reply {
-    PackageList(PackageList),
-    Info(Box<Info>),
-    Status(Box<Status>),
-    History(History),
-    Started { job: u32 },
-    Cancelled { cancelled: bool },
-    Running { running: bool },
-    Nothing {},
-    Found(Answer),
-    Error(ErrorReply),
-}
-
-/// What is answered where something can't be done.
-#[derive(Debug, Serialize)]
-pub struct ErrorReply {
-    /// The job that is in the way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job: Option<u32>,
-    /// Why.
-    error: Error,
-}
-
-impl Reply {
-    /// That something can't be done.
-    pub fn error(error: Error) -> Reply {
-        Reply::Error(ErrorReply { job: None, error })
-    }
-}
-
 /// What comes of a call.
 #[derive(Debug)]
 pub enum Handled {
     /// The answer.
-    Now(Reply),
+    Now(Value),
     /// The answer will come from [`Engine::answers`].
     Later(Ticket),
     /// The arguments are no arguments of this method.
@@ -148,98 +60,115 @@ pub enum Handled {
     NotFound,
 }
 
-/// The arguments of a call, in the form of its transport.
-pub trait Arguments {
-    /// Reads them; `None` where they are not what the method takes.
-    fn read<T: DeserializeOwned>(&self) -> Option<T>;
-}
+/// What the arguments say; the bus has made sure of their names and types before.
+struct Arguments<'a>(&'a Value);
 
-impl Arguments for ubus::Payload {
-    fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        ubus::Payload::read(self).ok()
+impl Arguments<'_> {
+    fn flag(&self, name: &str) -> Option<bool> {
+        self.0.get(name)?.as_bool()
     }
-}
 
-impl Arguments for serde_json::Value {
-    fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        T::deserialize(self).ok()
+    fn path(&self) -> Option<&Path> {
+        Some(Path::new(self.0.get("path")?.as_str()?))
+    }
+
+    fn goal(&self) -> Option<Goal> {
+        json::read(self.0.get("goal")?.clone()).ok()
+    }
+
+    fn choice(&self) -> Option<Choice> {
+        json::read(self.0.clone()).ok()
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            keep: self.flag("keep"),
+            force: self.flag("force").unwrap_or(false),
+        }
     }
 }
 
 /// Handles one call.
-pub fn call(engine: &mut Engine, method: &str, arguments: &impl Arguments) -> Handled {
+pub fn call(engine: &mut Engine, method: &str, arguments: &Value) -> Handled {
+    let arguments = Arguments(arguments);
     match method {
-        "packagelist" => with(arguments, |PackageListArguments { all }| {
-            now(router::packagelist(engine.paths(), all), Reply::PackageList)
-        }),
-        "info" => now(router::info(engine.paths()), |info| {
-            Reply::Info(Box::new(info))
-        }),
+        "packagelist" => {
+            let all = arguments.flag("all").unwrap_or(false);
+            now(router::packagelist(engine.paths(), all))
+        }
+        "info" => now(router::info(engine.paths())),
         "versions" => later(engine.ask(Question::Versions)),
-        "check" => with(arguments, |arguments| check(engine, arguments)),
-        "start" => with(arguments, |arguments| start(engine, arguments)),
-        "status" => Handled::Now(Reply::Status(Box::new(engine.status().clone()))),
-        "cancel" => now(engine.cancel(), |cancelled| Reply::Cancelled { cancelled }),
-        "verify" => with(arguments, |VerifyArguments { path }| {
-            later(engine.ask(Question::Verify(path)))
-        }),
-        "sysupgrade" => with(arguments, |arguments| sysupgrade(engine, arguments)),
-        "clean" => now(engine.clean(), |()| Reply::Nothing {}),
-        "history" => now(engine.history(), Reply::History),
+        "check" => check(engine, &arguments).unwrap_or(Handled::InvalidArgument),
+        "start" => start(engine, &arguments).unwrap_or(Handled::InvalidArgument),
+        "status" => now(Ok(engine.status())),
+        "cancel" => now(engine
+            .cancel()
+            .map(|cancelled| json!({ "cancelled": cancelled }))),
+        "verify" => match arguments.path() {
+            Some(path) => later(engine.ask(Question::Verify(path.to_owned()))),
+            None => Handled::InvalidArgument,
+        },
+        "sysupgrade" => sysupgrade(engine, &arguments),
+        "clean" => now(engine.clean().map(|()| json!({}))),
+        "history" => now(engine.history()),
         _ => Handled::NoMethod,
     }
 }
 
-fn with<T: DeserializeOwned>(
-    arguments: &impl Arguments,
-    handle: impl FnOnce(T) -> Handled,
-) -> Handled {
-    match arguments.read() {
-        Some(arguments) => handle(arguments),
-        None => Handled::InvalidArgument,
-    }
+/// The answer to one who waited.
+pub fn reply(answer: Result<impl Serialize, Error>) -> Value {
+    let value = answer.and_then(|answer| json::value(&answer));
+    value.unwrap_or_else(|error| refusal(&error, None))
 }
 
-fn now<T>(result: Result<T, Error>, reply: impl FnOnce(T) -> Reply) -> Handled {
-    Handled::Now(result.map_or_else(Reply::error, reply))
+/// `{job, error}`: why something can't be done, and the job that is in the way.
+fn refusal(error: &Error, job: Option<u32>) -> Value {
+    let mut refusal = json!({"error": {
+        "kind": json::value(&error.kind).unwrap_or_default(),
+        "message": error.message,
+        "detail": error.detail,
+    }});
+    if let Some(job) = job {
+        refusal["job"] = job.into();
+    }
+    refusal
+}
+
+fn now(result: Result<impl Serialize, Error>) -> Handled {
+    Handled::Now(reply(result))
 }
 
 fn later(ticket: Result<Ticket, Error>) -> Handled {
     match ticket {
         Ok(ticket) => Handled::Later(ticket),
-        Err(error) => Handled::Now(Reply::error(error)),
+        Err(error) => Handled::Now(refusal(&error, None)),
     }
 }
 
-fn check(engine: &mut Engine, arguments: CheckArguments) -> Handled {
-    match engine.ask(Question::Check(arguments.choice)) {
-        Ok(_) if !arguments.wait => Handled::Now(Reply::Running { running: true }),
+fn check(engine: &mut Engine, arguments: &Arguments<'_>) -> Option<Handled> {
+    let wait = arguments.flag("wait").unwrap_or(true);
+    Some(match engine.ask(Question::Check(arguments.choice()?)) {
+        Ok(_) if !wait => Handled::Now(json!({ "running": true })),
         asked => later(asked),
-    }
+    })
 }
 
-fn start(engine: &mut Engine, arguments: StartArguments) -> Handled {
-    let StartArguments { goal, choice, keep } = arguments;
+fn start(engine: &mut Engine, arguments: &Arguments<'_>) -> Option<Handled> {
     let working = engine.working();
-    let wishes = Wishes {
-        keep,
-        force: choice.force,
-    };
-    match engine.start(goal, choice, wishes) {
-        Ok(job) => Handled::Now(Reply::Started { job }),
-        Err(error) if error.kind == Kind::Busy => Handled::Now(Reply::Error(ErrorReply {
-            job: working,
-            error,
-        })),
-        Err(error) => Handled::Now(Reply::error(error)),
-    }
+    let started = engine.start(arguments.goal()?, arguments.choice()?, arguments.wishes());
+    Some(match started {
+        Ok(job) => Handled::Now(json!({ "job": job })),
+        Err(error) => {
+            let in_the_way = working.filter(|_| error.kind == Kind::Busy);
+            Handled::Now(refusal(&error, in_the_way))
+        }
+    })
 }
 
-fn sysupgrade(engine: &mut Engine, arguments: SysupgradeArguments) -> Handled {
-    let SysupgradeArguments { keep, path, force } = arguments;
-    match engine.sysupgrade(path.as_deref(), Wishes { keep, force }) {
+fn sysupgrade(engine: &mut Engine, arguments: &Arguments<'_>) -> Handled {
+    match engine.sysupgrade(arguments.path(), arguments.wishes()) {
         Ok(Some(ticket)) => Handled::Later(ticket),
         Ok(None) => Handled::NotFound,
-        Err(error) => Handled::Now(Reply::error(error)),
+        Err(error) => Handled::Now(refusal(&error, None)),
     }
 }

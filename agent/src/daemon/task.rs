@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Kind};
 use crate::job::{Event, Order};
+use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::store;
 use crate::system;
@@ -51,9 +52,8 @@ impl Teller {
     /// Tells an event. When nobody listens any more the daemon is on its way out, and so is the
     /// thread; there is nothing left to do about it.
     pub fn tell(&mut self, event: &Event) {
-        if let Ok(mut line) = serde_json::to_vec(event) {
-            line.push(b'\n');
-            let _ = self.0.write_all(&line);
+        if let Ok(line) = json::value(event) {
+            let _ = self.0.write_all((json::text(&line) + "\n").as_bytes());
         }
     }
 }
@@ -161,13 +161,7 @@ impl Task {
         let mut events = Vec::new();
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.buffer.drain(..=end).collect();
-            let event = serde_json::from_slice(&line);
-            events.push(event.map_err(|error| {
-                Error::new(
-                    Kind::Internal,
-                    format!("The job said something that can't be understood: {error}."),
-                )
-            })?);
+            events.push(json::parse(&line).and_then(json::read)?);
         }
         if self.buffer.len() > LINE_LIMIT {
             return Err(Error::new(
@@ -216,5 +210,6 @@ fn send(child: &mut Child, order: &Order) -> std::io::Result<()> {
     let Some(mut stdin) = child.stdin.take() else {
         return Err(ErrorKind::BrokenPipe.into());
     };
-    stdin.write_all(&serde_json::to_vec(order)?)
+    let order = json::value(order).map_err(std::io::Error::other)?;
+    stdin.write_all(json::text(&order).as_bytes())
 }

@@ -3,6 +3,7 @@
 use super::{Downloaded, Event, Order, Task};
 use crate::api::{CheckResult, Phase};
 use crate::error::{Error, Kind};
+use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{Client, Options};
 use crate::settings::Settings;
@@ -47,12 +48,12 @@ fn order() -> Result<Order, Error> {
         .lock()
         .take(ORDER_LIMIT)
         .read_to_end(&mut text);
-    let order = read
-        .map_err(|error| error.to_string())
-        .and_then(|_| serde_json::from_slice(&text).map_err(|error| error.to_string()));
+    let read =
+        read.map_err(|error| Error::new(Kind::Internal, format!("It can't be read: {error}.")));
+    let order = read.and_then(|_| json::parse(&text)).and_then(json::read);
     order.map_err(|error| {
         let sentence = format!(
-            "\"asu job\" is for the daemon, which gives it an order on standard input: {error}."
+            "\"asu job\" is for the daemon, which gives it an order on standard input. {error}"
         );
         Error::new(Kind::Usage, sentence)
     })
@@ -63,10 +64,9 @@ struct Teller;
 
 impl Teller {
     fn tell(&mut self, event: &Event) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
+        let line = json::value(event).map_err(std::io::Error::other)?;
         let mut out = std::io::stdout().lock();
-        out.write_all(&line)?;
+        out.write_all((json::text(&line) + "\n").as_bytes())?;
         out.flush()
     }
 }

@@ -43,7 +43,6 @@ pub struct Pending {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Record {
     /// What the owner gets to see.
-    #[serde(flatten)]
     pub upgrade: Upgrade,
     /// The image's default packages: what the next plan needs to tell them from the owner's.
     #[serde(default)]

@@ -1,0 +1,72 @@
+//! The one way between our types and JSON or the bus: through [`Value`].
+//!
+//! Every type that is read by one more kind of deserializer costs its code once more; with five of
+//! them that was a third of the program on a router. So text and bus messages become a `Value`, in
+//! functions that exist once, and only a `Value` becomes anything else. (Servers' answers, which
+//! are large and of which little is kept, go another way: `server::json`.)
+
+use crate::error::{Error, Kind};
+use serde::{de::DeserializeOwned, Serialize};
+pub use serde_json::Value;
+
+fn not_understood(error: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        Kind::Internal,
+        format!("Something can't be understood: {error}."),
+    )
+}
+
+/// What a value says.
+pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|error| not_understood(&error))
+}
+
+/// Anything as a value.
+pub fn value<T: Serialize + ?Sized>(anything: &T) -> Result<Value, Error> {
+    serde_json::to_value(anything).map_err(|error| not_understood(&error))
+}
+
+/// The value of a text, which may be nested 128 deep.
+#[inline(never)]
+pub fn parse(text: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(text).map_err(|error| not_understood(&error))
+}
+
+/// A value as a text in one line.
+#[inline(never)]
+pub fn text(value: &Value) -> String {
+    value.to_string()
+}
+
+/// The value of a bus message.
+#[inline(never)]
+pub fn from_bus(message: &[u8]) -> Result<Value, Error> {
+    ubus::from_blobmsg(message).map_err(|error| not_understood(&error))
+}
+
+/// A value as a bus message.
+#[inline(never)]
+pub fn to_bus(value: &Value) -> Result<Vec<u8>, Error> {
+    ubus::to_blobmsg(value).map_err(|error| not_understood(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Status;
+    use serde_json::json;
+
+    #[test]
+    fn the_bus_gives_back_what_it_got() {
+        let sent = json!({"all": true, "n": -5, "big": 1u64 << 40, "none": null, "list": ["a", {"b": false}]});
+        assert_eq!(from_bus(&to_bus(&sent).unwrap()).unwrap(), sent);
+        assert_eq!(parse(text(&sent).as_bytes()).unwrap(), sent);
+    }
+
+    #[test]
+    fn our_types_go_there_and_back() {
+        let status = Status::default();
+        let there = from_bus(&to_bus(&value(&status).unwrap()).unwrap()).unwrap();
+        assert_eq!(read::<Status>(there).unwrap(), status);
+    }
+}
