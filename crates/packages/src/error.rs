@@ -57,6 +57,32 @@ pub enum Error {
     OutOfMemory,
 }
 
+/// What can be wrong while a database is read, before it is said where: one byte, so that passing
+/// it on costs the plugin next to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Incomplete,
+    Doubled,
+    TooLong,
+    BadText,
+    TooLarge,
+    OutOfMemory,
+}
+
+impl Fault {
+    /// The same with its place.
+    pub fn at(self, database: Database, line: u32) -> Error {
+        match self {
+            Fault::Incomplete => Error::Incomplete(database, line),
+            Fault::Doubled => Error::Doubled(database, line),
+            Fault::TooLong => Error::TooLong(database, line),
+            Fault::BadText => Error::BadText(database, line),
+            Fault::TooLarge => Error::TooLarge(database),
+            Fault::OutOfMemory => Error::OutOfMemory,
+        }
+    }
+}
+
 impl Error {
     /// The same in one word, for programs.
     pub const fn kind(self) -> &'static str {

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::error::Fault;
+use crate::lines::append;
 use crate::list::{push, sort, Entries, Pairs};
 use crate::{is_pseudo, is_virtual_name, text_of, Database, Dependencies, Error, Style, World};
 
@@ -16,14 +18,22 @@ pub(crate) struct Span {
     pub len: u32,
 }
 
+// The fields of a package.
 pub(crate) const NAME: usize = 0;
 pub(crate) const VERSION: usize = 1;
+const DEPENDS: usize = 2;
+const PROVIDES: usize = 3;
+const ARCH: usize = 4;
+/// opkg's ABI version, or apk's tags.
+pub(crate) const ABI: usize = 5;
+/// opkg's alone, as the next one.
+pub(crate) const STATUS: usize = 6;
+pub(crate) const AUTOMATIC: usize = 7;
 
 /// Where the fields of one package stand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Entry {
-    /// Name, version, depends, provides, architecture, ABI version or apk's tags.
-    pub fields: [Span; 6],
+    pub fields: [Span; 8],
     /// The name's length without its ABI suffix.
     pub bare: u32,
     /// Whether it was asked for by name.
@@ -108,17 +118,22 @@ impl Installed {
     fn mark(&self, world: &World, entries: &mut [Entry]) -> Result<(), Error> {
         // Each name asked for, and the package that bears it.
         let mut asked = self.asked_for(world, entries)?;
-        for entry in entries.iter_mut() {
+        for entry in &mut *entries {
             let (name, bare) = self.names(entry);
-            entry.wanted = bear(&mut asked, name, name) | bear(&mut asked, bare, name);
+            for own in [name, bare] {
+                if let Some(pair) = find(&mut asked, own) {
+                    pair.1 = name;
+                    entry.wanted = true;
+                }
+            }
         }
         // Only now is it known which names no package bears itself: these are met by whoever
         // provides them.
-        asked.retain(|(_, bearer)| bearer.is_empty());
-        if !asked.is_empty() {
+        if asked.iter().any(is_unmet) {
             for entry in entries {
-                let mut provides = self.provides(entry);
-                entry.wanted |= provides.any(|provided| bear(&mut asked, provided.name, &[]));
+                let mut provides = self.list(entry, PROVIDES);
+                entry.wanted |= provides
+                    .any(|own| find(&mut asked, own.name).is_some_and(|pair| is_unmet(pair)));
             }
         }
         Ok(())
@@ -132,15 +147,15 @@ impl Installed {
             push(&mut asked, entry.name, &[])?;
         }
         for entry in entries {
-            let (name, _) = self.names(entry);
-            if is_virtual_name(name) {
-                for held in self.depends(entry).filter(|held| !held.is_conflict()) {
-                    push(&mut asked, held.name, &[])?;
+            if is_virtual_name(self.get(entry, NAME)) {
+                for held in self.list(entry, DEPENDS) {
+                    if !held.is_conflict() {
+                        push(&mut asked, held.name, &[])?;
+                    }
                 }
             }
         }
-        sort(&mut asked)?;
-        asked.dedup_by_key(|pair| pair.0);
+        sort(&mut asked);
         Ok(asked)
     }
 
@@ -150,24 +165,12 @@ impl Installed {
 
     /// The name with and without ABI suffix.
     pub(crate) fn names(&self, entry: &Entry) -> (&[u8], &[u8]) {
-        let [name, ..] = entry.fields;
-        let name = self.get(name);
+        let name = self.get(entry, NAME);
         (name, name.get(..entry.bare as usize).unwrap_or(name))
     }
 
-    pub(crate) fn version(&self, entry: &Entry) -> &[u8] {
-        let [_, version, ..] = entry.fields;
-        self.get(version)
-    }
-
-    fn depends(&self, entry: &Entry) -> Entries<'_> {
-        let [_, _, depends, ..] = entry.fields;
-        Entries::new(self.get(depends), self.style())
-    }
-
-    fn provides(&self, entry: &Entry) -> Entries<'_> {
-        let [_, _, _, provides, ..] = entry.fields;
-        Entries::new(self.get(provides), self.style())
+    fn list(&self, entry: &Entry, field: usize) -> Entries<'_> {
+        Entries::new(self.get(entry, field), self.style())
     }
 
     fn style(&self) -> Style {
@@ -177,29 +180,25 @@ impl Installed {
         }
     }
 
-    pub(crate) fn get(&self, span: Span) -> &[u8] {
+    /// A field of a package; empty where it has none.
+    #[inline(never)] // It is small, but called all over the plugin.
+    pub(crate) fn get(&self, entry: &Entry, field: usize) -> &[u8] {
+        let span = entry.fields.get(field).copied().unwrap_or_default();
         let rest = self.text.get(span.start as usize..).unwrap_or(&[]);
         rest.get(..span.len as usize).unwrap_or(&[])
     }
 
     /// Adds to the text.
-    pub(crate) fn append(&mut self, more: &[u8]) -> Result<Span, Error> {
+    pub(crate) fn append(&mut self, more: &[u8]) -> Result<Span, Fault> {
         let start = self.text.len();
         if start + more.len() > MAX_TEXT {
-            return Err(Error::TooLarge(self.database));
+            return Err(Fault::TooLarge);
         }
-        self.text
-            .try_reserve(more.len())
-            .map_err(|_| Error::OutOfMemory)?;
-        self.text.extend_from_slice(more);
+        append(&mut self.text, more)?;
         Ok(Span {
             start: start as u32,
             len: more.len() as u32,
         })
-    }
-
-    pub(crate) fn text_len(&self) -> usize {
-        self.text.len()
     }
 
     /// Forgets the text from here on.
@@ -207,25 +206,29 @@ impl Installed {
         self.text.truncate(len);
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) -> Result<(), Error> {
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Adds a package.
+    pub(crate) fn push(&mut self, entry: &Entry) -> Result<(), Fault> {
         self.entries
             .try_reserve(1)
-            .map_err(|_| Error::OutOfMemory)?;
-        self.entries.push(entry);
+            .map_err(|_| Fault::OutOfMemory)?;
+        self.entries.push(*entry);
         Ok(())
     }
 }
 
-/// Notes who bears a name, if it is one of those asked for. Says whether it is.
-fn bear<'a>(asked: &mut Pairs<'a>, name: &[u8], bearer: &'a [u8]) -> bool {
-    let at = asked.partition_point(|pair| pair.0 < name);
-    match asked.get_mut(at) {
-        Some(pair) if pair.0 == name => {
-            pair.1 = bearer;
-            true
-        }
-        _ => false,
-    }
+/// The pair of this name, of those asked for.
+fn find<'p, 'a>(asked: &'p mut Pairs<'a>, name: &[u8]) -> Option<&'p mut (&'a [u8], &'a [u8])> {
+    let at = asked.binary_search_by(|pair| pair.0.cmp(name)).ok()?;
+    asked.get_mut(at)
+}
+
+/// Whether no package bears the name that was asked for.
+fn is_unmet(pair: &(&[u8], &[u8])) -> bool {
+    pair.1.is_empty()
 }
 
 impl<'a> Package<'a> {
@@ -241,25 +244,22 @@ impl<'a> Package<'a> {
 
     /// The version: `2026.02.13~1aa36ee7-r1`.
     pub fn version(&self) -> &'a str {
-        text_of(self.set.version(self.entry))
+        text_of(self.set.get(self.entry, VERSION))
     }
 
     /// The architecture; empty where the database has none.
     pub fn arch(&self) -> &'a str {
-        let [.., arch, _] = self.entry.fields;
-        text_of(self.set.get(arch))
+        text_of(self.set.get(self.entry, ARCH))
     }
 
     /// The further names it answers to, with their versions.
     pub fn provides(&self) -> Dependencies<'a> {
-        let [_, _, _, provides, ..] = self.entry.fields;
-        Dependencies::of_bytes(self.set.get(provides), self.set.style())
+        Dependencies::of_bytes(self.set.get(self.entry, PROVIDES), self.set.style())
     }
 
     /// What it needs.
     pub fn depends(&self) -> Dependencies<'a> {
-        let [_, _, depends, ..] = self.entry.fields;
-        Dependencies::of_bytes(self.set.get(depends), self.set.style())
+        Dependencies::of_bytes(self.set.get(self.entry, DEPENDS), self.set.style())
     }
 
     /// Whether somebody asked for it, see [`Installed::wanted`]. False for all while apk's world

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::installed::VERSION;
 use crate::list::{push, sort, Pairs};
 use crate::{is_virtual_name, text_of, Error, Installed};
 
@@ -35,17 +36,10 @@ impl Installed {
         for entry in self.entries() {
             let (name, bare) = self.names(entry);
             if (all || entry.wanted) && !is_virtual_name(name) {
-                push(&mut pairs, bare, self.version(entry))?;
+                push(&mut pairs, bare, self.get(entry, VERSION))?;
             }
         }
-        sort(&mut pairs)?;
-        pairs.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                kept.1 = later.1;
-            }
-            same
-        });
+        sort(&mut pairs);
         Ok(pairs)
     }
 }

@@ -113,7 +113,8 @@ impl Reader {
     /// See [`Error`]. Nothing can be read after one.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
         let record = &mut self.record;
-        self.lines.feed(piece, &mut |line| record.line(line))
+        let result = self.lines.feed(piece, &mut |line| record.line(line));
+        result.map_err(|fault| fault.at(self.record.set.database(), self.lines.number))
     }
 
     /// The file has ended; the last record may lack its blank line.
@@ -122,11 +123,15 @@ impl Reader {
     /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
     pub fn finish(mut self) -> Result<Installed, Error> {
         let record = &mut self.record;
-        self.lines.finish(&mut |line| record.line(line))?;
-        record.end(self.lines.number())?;
-        if self.record.set.packages().len() == 0 {
-            return Err(Error::Empty(self.record.set.database()));
+        let mut result = self.lines.finish(&mut |line| record.line(line));
+        if result.is_ok() {
+            result = record.end();
         }
-        Ok(self.record.set)
+        let database = self.record.set.database();
+        match result {
+            Err(fault) => Err(fault.at(database, self.lines.number)),
+            Ok(()) if self.record.set.entries().is_empty() => Err(Error::Empty(database)),
+            Ok(()) => Ok(self.record.set),
+        }
     }
 }

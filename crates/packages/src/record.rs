@@ -3,12 +3,16 @@
 //! apk's database has lines `X:value`, opkg's status file lines `Field: value`; a blank line ends
 //! a record in both.
 
-use crate::installed::{Entry, Span, NAME, VERSION};
-use crate::lines::{is_printable, Line};
+use crate::error::Fault;
+use crate::installed::{Entry, ABI, AUTOMATIC, NAME, STATUS, VERSION};
+use crate::lines::{printable, MAX_LINE};
 use crate::list::{split, Entries};
-use crate::{Database, Error, Installed, Style};
+use crate::{Database, Installed, Style};
 
-/// opkg's fields that are kept, in the order of [`Entry::fields`], and two more.
+/// apk's letters, in the order of [`Entry::fields`].
+const APK_FIELDS: &[u8] = b"PVDpAg";
+
+/// opkg's fields that are kept, in the same order, and two more.
 const OPKG_FIELDS: &[u8] =
     b"Package Version Depends Provides Architecture ABIVersion Status Auto-Installed";
 
@@ -22,7 +26,7 @@ const MAX_WORD: usize = 255;
 /// What the lines of the present record said so far.
 pub(crate) struct Record {
     pub set: Installed,
-    fields: [Span; 8],
+    entry: Entry,
     /// Some line of the record was seen.
     begun: bool,
     /// Where the set's text ended before this record.
@@ -33,137 +37,111 @@ impl Record {
     pub fn new(database: Database) -> Record {
         Record {
             set: Installed::new(database),
-            fields: Default::default(),
+            entry: Entry::default(),
             begun: false,
             start: 0,
         }
     }
 
     /// Takes the next line.
-    pub fn line(&mut self, line: Line<'_>) -> Result<(), Error> {
+    pub fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        if line.iter().all(u8::is_ascii_whitespace) && line.len() <= MAX_LINE {
+            return self.end();
+        }
         // A line that begins with white space goes on with the field before it. opkg folds nothing
         // but lists of files and descriptions, and apk nothing at all.
-        if line.bytes.first().is_none_or(u8::is_ascii_whitespace)
-            && line.bytes.trim_ascii_start().is_empty()
-            && line.whole
-        {
-            return self.end(line.number);
-        }
         self.begun = true;
-        let (field, value) = match self.set.database() {
-            Database::Opkg => {
-                let head = line.bytes.get(..16).unwrap_or(line.bytes);
-                let (key, _) = split(head, |byte| byte == b':');
-                let mut fields = OPKG_FIELDS.split(|&byte| byte == b' ');
-                (
-                    fields.position(|field| field == key),
-                    line.bytes.get(key.len() + 1..),
-                )
-            }
-            Database::Apk | Database::World => match line.bytes {
-                [letter, b':', value @ ..] => (apk_field(*letter), Some(value)),
-                _ => (None, None),
-            },
+        let (field, key) = match (self.set.database(), line) {
+            (Database::Opkg, _) => opkg_field(line),
+            (_, [letter, b':', ..]) => (APK_FIELDS.iter().position(|field| field == letter), 1),
+            _ => return Ok(()),
         };
-        match (field, value) {
-            (Some(field), Some(value)) => self.put(field, value, line),
-            _ => Ok(()),
+        match field {
+            Some(field) => self.put(field, text(line, key + 1)?),
+            None => Ok(()),
         }
     }
 
-    fn put(&mut self, field: usize, value: &[u8], line: Line<'_>) -> Result<(), Error> {
-        let database = self.set.database();
-        let value = text(value, line, database)?;
-        if field == NAME || field == VERSION {
+    fn put(&mut self, field: usize, value: &[u8]) -> Result<(), Fault> {
+        if field <= VERSION {
             if value.len() > MAX_WORD {
-                return Err(Error::TooLong(database, line.number));
+                return Err(Fault::TooLong);
             }
             if value.iter().any(u8::is_ascii_whitespace) {
-                return Err(Error::BadText(database, line.number));
+                return Err(Fault::BadText);
             }
         }
-        let added = self.set.append(value)?;
-        match self.fields.get_mut(field) {
-            Some(place) if place.len == 0 => *place = added,
-            _ => return Err(Error::Doubled(database, line.number)),
+        match self.entry.fields.get_mut(field) {
+            Some(place) if place.len == 0 => *place = self.set.append(value)?,
+            _ => return Err(Fault::Doubled),
         }
         Ok(())
     }
 
     /// The record is over: keeps it if it is complete and installed.
-    pub fn end(&mut self, number: u32) -> Result<(), Error> {
+    pub fn end(&mut self) -> Result<(), Fault> {
         if !self.begun {
             return Ok(());
         }
         self.begun = false;
-        let [fields @ .., status, automatic] = core::mem::take(&mut self.fields);
-        let opkg = self.set.database() == Database::Opkg;
-        let incomplete = Err(Error::Incomplete(self.set.database(), number));
-        if opkg && status.len == 0 {
-            return incomplete;
-        }
-        if opkg && !is_present(self.set.get(status)) {
+        let kept = self.judge()?;
+        if kept {
+            self.set.push(&self.entry)?;
+        } else {
             self.set.truncate(self.start);
-            return Ok(());
         }
-        let [name, version, ..] = fields;
-        if name.len == 0 || version.len == 0 {
-            return incomplete;
-        }
-        let bare = self.bare(fields).len() as u32;
-        let wanted = opkg && self.set.get(automatic) != b"yes";
-        self.set.push(Entry {
-            fields,
-            bare,
-            wanted,
-        })?;
         self.start = self.set.text_len();
+        self.entry = Entry::default();
         Ok(())
     }
 
-    /// The name without its ABI version.
-    fn bare(&self, fields: [Span; 6]) -> &[u8] {
-        let [name, .., abi] = fields;
-        let mut abi = self.set.get(abi);
-        if self.set.database() != Database::Opkg {
-            let mut tags = abi.split(|&byte| byte == b' ');
+    /// Whether the package is installed; finds out the rest of what is kept of it.
+    fn judge(&mut self) -> Result<bool, Fault> {
+        let (set, entry) = (&self.set, &mut self.entry);
+        let mut abi = set.get(entry, ABI);
+        if set.database() == Database::Opkg {
+            let status = set.get(entry, STATUS);
+            if status.is_empty() {
+                return Err(Fault::Incomplete);
+            }
+            if !is_present(status) {
+                return Ok(false);
+            }
+            entry.wanted = set.get(entry, AUTOMATIC) != b"yes";
+        } else {
+            let mut tags = Entries::new(abi, Style::Apk);
             abi = tags
-                .find_map(|tag| tag.strip_prefix(ABI_TAG))
+                .find_map(|tag| tag.text.strip_prefix(ABI_TAG))
                 .unwrap_or(&[]);
         }
-        without_abi(self.set.get(name), abi)
+        let name = set.get(entry, NAME);
+        if name.is_empty() || set.get(entry, VERSION).is_empty() {
+            return Err(Fault::Incomplete);
+        }
+        entry.bare = without_abi(name, abi).len() as u32;
+        Ok(true)
     }
 }
 
-/// apk's letters, in the order of the fields.
-fn apk_field(letter: u8) -> Option<usize> {
-    Some(match letter {
-        b'P' => NAME,
-        b'V' => VERSION,
-        b'D' => 2,
-        b'p' => 3,
-        b'A' => 4,
-        b'g' => 5,
-        _ => return None,
-    })
+/// Which of opkg's fields a line holds, and where its name ends.
+fn opkg_field(line: &[u8]) -> (Option<usize>, usize) {
+    let head = line.get(..16).unwrap_or(line);
+    let key = split(head, |byte| byte == b':').0;
+    let mut fields = OPKG_FIELDS.split(|&byte| byte == b' ');
+    (fields.position(|field| field == key), key.len())
 }
 
-/// A value without the white space around it. Only printable ASCII is taken: nothing else stands
-/// in a name, a version or a list of them, unless the file is damaged.
-pub(crate) fn text<'a>(
-    value: &'a [u8],
-    line: Line<'_>,
-    database: Database,
-) -> Result<&'a [u8], Error> {
-    if !line.whole {
-        return Err(Error::TooLong(database, line.number));
+/// What stands in a line from here on, without the white space around it. Only printable ASCII is
+/// taken: nothing else stands in a name, a version or a list of them, unless the file is damaged.
+pub(crate) fn text(line: &[u8], from: usize) -> Result<&[u8], Fault> {
+    if line.len() > MAX_LINE {
+        return Err(Fault::TooLong);
     }
-    let value = value.trim_ascii();
-    if is_printable(value) {
-        Ok(value)
-    } else {
-        Err(Error::BadText(database, line.number))
+    let value = line.get(from..).unwrap_or(&[]).trim_ascii();
+    if printable(value) < value.len() {
+        return Err(Fault::BadText);
     }
+    Ok(value)
 }
 
 /// Whether the state, the third word of `Status: install user installed`, means that the
@@ -171,7 +149,8 @@ pub(crate) fn text<'a>(
 /// not run yet, on a router that is booting for the first time.
 fn is_present(status: &[u8]) -> bool {
     let state = Entries::new(status, Style::Apk).nth(2);
-    state.is_some_and(|state| matches!(state.text, b"installed" | b"unpacked"))
+    // Compared by calls: patterns would be compared byte by byte, in code larger than all else here.
+    state.is_some_and(|state| state.text == b"installed" || state.text == b"unpacked")
 }
 
 /// A package's name without the ABI version at its end. OpenWrt puts a dash between a name that

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::lines::{Line, Lines};
+use crate::error::Fault;
+use crate::lines::{append, Lines};
 use crate::list::Entries;
 use crate::record::text;
 use crate::{Database, Dependencies, Error, Style};
@@ -28,21 +29,15 @@ impl World {
         Entries::new(&self.text, Style::Apk)
     }
 
-    fn line(&mut self, line: Line<'_>) -> Result<(), Error> {
-        let entries = text(line.bytes, line, Database::World)?;
-        for asked in Entries::new(entries, Style::Apk) {
-            if asked.is_conflict() {
-                continue;
+    fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        for asked in Entries::new(text(line, 0)?, Style::Apk) {
+            if self.text.len() > MAX_TEXT {
+                return Err(Fault::TooLarge);
             }
-            let more = asked.name.len() + 1;
-            if self.text.len() + more > MAX_TEXT {
-                return Err(Error::TooLarge(Database::World));
+            if !asked.is_conflict() {
+                append(&mut self.text, asked.name)?;
+                append(&mut self.text, b" ")?;
             }
-            self.text
-                .try_reserve(more)
-                .map_err(|_| Error::OutOfMemory)?;
-            self.text.extend_from_slice(asked.name);
-            self.text.push(b' ');
         }
         Ok(())
     }
@@ -62,7 +57,8 @@ impl WorldReader {
     /// A line that is too long or no text, or too many names. Nothing can be read after that.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
         let world = &mut self.world;
-        self.lines.feed(piece, &mut |line| world.line(line))
+        let result = self.lines.feed(piece, &mut |line| world.line(line));
+        self.at(result)
     }
 
     /// The file has ended. An empty one is a world that asks for nothing.
@@ -71,7 +67,12 @@ impl WorldReader {
     /// As [`WorldReader::feed`], of the last line.
     pub fn finish(mut self) -> Result<World, Error> {
         let world = &mut self.world;
-        self.lines.finish(&mut |line| world.line(line))?;
+        let result = self.lines.finish(&mut |line| world.line(line));
+        self.at(result)?;
         Ok(self.world)
+    }
+
+    fn at(&self, result: Result<(), Fault>) -> Result<(), Error> {
+        result.map_err(|fault| fault.at(Database::World, self.lines.number))
     }
 }
