@@ -2,7 +2,9 @@
 
 use super::merge::{Merged, Sides};
 use super::revision_number;
-use crate::api::{NamedVersion, PackageChanges, Release, Renamed, Target, Verdict, VersionChange};
+use crate::api::{
+    Missing, NamedVersion, PackageChanges, Release, Renamed, Target, Verdict, VersionChange,
+};
 use crate::upgrade::offer::Version;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges 
         missing: std::mem::take(&mut merged.missing),
         ..PackageChanges::default()
     };
-    let stays = stays(sides, merged);
+    let stays = stays(sides, merged, &changes.missing);
     let mut unneeded = Vec::new();
     for package in present.packages() {
         let name = &package.name;
@@ -67,10 +69,16 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges 
 /// What is asked for and all that it needs as things are today; but no package that was wanted and
 /// is not asked for any more in the place of another one that provides the same.
 ///
-/// What nothing wanted needs even today is no less likely to be in the image: it stays, too.
-fn stays<'s>(sides: &'s Sides<'_>, merged: &'s Merged) -> BTreeSet<&'s str> {
+/// What nothing wanted needs even today is no less likely to be in the image: it stays, too. So
+/// does what missing packages need, as long as nobody has decided about those.
+fn stays<'s>(
+    sides: &'s Sides<'_>,
+    merged: &'s Merged,
+    missing: &'s [Missing],
+) -> BTreeSet<&'s str> {
     let present = &sides.present;
     let roots = merged.names.iter().chain(merged.renamed.keys());
+    let roots = roots.chain(missing.iter().map(|missing| &missing.name));
     let roots: Vec<&str> = roots.map(String::as_str).collect();
     let by_name = present.closure_by_name(roots.iter().copied());
     let goes = present.wanted() - &by_name;

@@ -39,7 +39,7 @@ impl Merge<'_, '_> {
                 }
                 None if !by.values().any(|new| self.base.contains(new)) => {
                     let note =
-                        format!("{default} comes in the place of {old}, which is not asked for.");
+                        format!("Without {old} the default package {default} comes in its place.");
                     self.out.notes.push(note);
                 }
                 None => {}

@@ -102,6 +102,11 @@ impl Merge<'_, '_> {
                 continue;
             };
             if new != name {
+                self.note(format!(
+                    "{} is asked for as {}, its name by now.",
+                    clean(name),
+                    clean(new)
+                ));
                 self.out.renamed.insert(name.clone(), new.clone());
             }
             self.additions.insert(new.clone());
