@@ -1,66 +1,38 @@
 //! The arguments of the methods. Whatever is not understood refuses the call: a typing error must
 //! not start a different upgrade.
 
-use ubus::{Fields, Value};
+use ubus::{Attrs, RawField, Type};
 
-/// A message with an unknown argument, one of a wrong type, or one given twice.
-pub struct Invalid;
-
-/// Of `packagelist`.
+/// What was given.
 #[derive(Default)]
-pub struct PackageList {
-    pub all: bool,
+pub struct Arguments<'a> {
+    /// The method's boolean.
+    pub flag: Option<bool>,
+    pub path: Option<&'a [u8]>,
 }
 
-/// Of `sysupgrade`.
-pub struct Sysupgrade<'a> {
-    pub keep: bool,
-    pub path: &'a [u8],
-}
-
-impl PackageList {
-    pub fn parse(message: &[u8]) -> Result<PackageList, Invalid> {
-        let mut all = None;
-        each(message, |name, value| match (name, value) {
-            (b"all", Value::Int8(given)) => all.replace(given != 0).is_none(),
-            _ => false,
-        })?;
-        Ok(PackageList {
-            all: all.unwrap_or(false),
-        })
-    }
-}
-
-impl<'a> Sysupgrade<'a> {
-    pub fn parse(message: &'a [u8]) -> Result<Sysupgrade<'a>, Invalid> {
-        let mut keep = None;
-        let mut path = None;
-        each(message, |name, value| match (name, value) {
-            (b"keep", Value::Int8(given)) => keep.replace(given != 0).is_none(),
-            (b"path", Value::String(given)) => path.replace(given).is_none(),
-            _ => false,
-        })?;
-        Ok(Sysupgrade {
-            keep: keep.unwrap_or(true),
-            path: path.unwrap_or(b"/tmp/firmware.bin"),
-        })
-    }
-}
-
-/// Gives every argument but uhttpd's session to `take`, which says whether it knew it.
-fn each<'a>(
-    message: &'a [u8],
-    mut take: impl FnMut(&[u8], Value<'a>) -> bool,
-) -> Result<(), Invalid> {
-    for field in Fields::new(message) {
-        let field = field.map_err(|_| Invalid)?;
-        let known = match (field.name, field.value) {
-            (b"ubus_rpc_session", Value::String(_)) => true,
-            (name, value) => take(name, value),
-        };
-        if !known {
-            return Err(Invalid);
+/// Reads a message. None for one with an unknown argument, one of a wrong type, or one given twice.
+/// `flag` is what the method's boolean is called; uhttpd's session is passed over.
+pub fn parse<'a>(message: &'a [u8], flag: &[u8]) -> Option<Arguments<'a>> {
+    const BOOL: u8 = Type::Int8 as u8;
+    const STRING: u8 = Type::String as u8;
+    let mut arguments = Arguments::default();
+    for attr in Attrs::new(message) {
+        let field = RawField::read(attr.ok()?).ok()?;
+        match (field.id, field.data) {
+            (BOOL, &[value]) if field.name == flag && arguments.flag.is_none() => {
+                arguments.flag = Some(value != 0);
+            }
+            (STRING, _) => {
+                let text = field.as_text()?;
+                if field.name == b"path" && arguments.path.is_none() {
+                    arguments.path = Some(text);
+                } else if field.name != b"ubus_rpc_session" {
+                    return None;
+                }
+            }
+            _ => return None,
         }
     }
-    Ok(())
+    Some(arguments)
 }

@@ -3,39 +3,29 @@
 use core::ffi::{c_int, CStr};
 
 use packages::{Database, Error, Files, Source};
-use ubus::{Status, Type};
+use ubus::Type;
 
-use crate::arguments::PackageList;
 use crate::bindings::{ubus_context, ubus_request_data};
-use crate::reply::{Refusal, Reply};
+use crate::refused::Refused;
+use crate::reply::{Reply, Status};
 
 /// Answers with the list, or with what is wrong with the database and a status that says so too.
-pub fn answer(
-    arguments: &PackageList,
-    ctx: *mut ubus_context,
-    req: *mut ubus_request_data,
-) -> Status {
-    match list(arguments.all) {
-        Ok(reply) => reply.send(ctx, req),
-        Err(error) => {
-            let (kind, status) = match error {
-                Error::NoDatabase | Error::NoWorld => ("packages", Status::NotFound),
-                Error::Unreadable(..) => ("storage", Status::SystemError),
-                Error::OutOfMemory => ("memory", Status::NoMemory),
-                _ => ("packages", Status::ParseError),
-            };
-            let detail = error.database().map_or("", Database::path);
-            let refusal = Refusal {
-                kind,
-                message: error.sentence(),
-                detail: detail.as_bytes(),
-            };
-            if let Some(reply) = Reply::error(refusal, false) {
-                reply.send(ctx, req);
-            }
-            status
-        }
+pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) -> Status {
+    let error = match list(all) {
+        Ok(reply) => return reply.send(ctx, req),
+        Err(error) => error,
+    };
+    let refused = match error {
+        Error::NoDatabase | Error::NoWorld => Refused::NoDatabase,
+        Error::Unreadable(..) => Refused::Unreadable,
+        Error::OutOfMemory => return Status::NoMemory,
+        _ => Refused::Damaged,
+    };
+    let detail = error.database().map_or("", Database::path);
+    if let Some(reply) = Reply::error(refused, detail.as_bytes(), false) {
+        reply.send(ctx, req);
     }
+    refused.status()
 }
 
 fn list(all: bool) -> Result<Reply, Error> {

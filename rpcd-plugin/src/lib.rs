@@ -40,6 +40,7 @@ mod image;
 mod installed;
 mod layout;
 mod object;
+mod refused;
 mod reply;
 #[cfg(all(feature = "plugin", not(test)))]
 mod runtime;

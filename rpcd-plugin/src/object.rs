@@ -3,15 +3,13 @@
 use core::ffi::{c_char, c_int, CStr};
 use core::ptr::null_mut;
 
-use ubus::Status;
-
-use crate::arguments::{Invalid, PackageList, Sysupgrade};
+use crate::arguments::parse;
 use crate::bindings::{
     avl_node, blob_attr, blobmsg_policy, list_head, rpc_daemon_ops, rpc_plugin as Plugin,
     ubus_context, ubus_method, ubus_object, ubus_object_type, ubus_request_data, BLOBMSG_TYPE_BOOL,
     BLOBMSG_TYPE_STRING,
 };
-use crate::reply::code;
+use crate::reply::Status;
 use crate::{installed, sysupgrade};
 
 extern "C" {
@@ -117,10 +115,13 @@ unsafe extern "C" fn packagelist_called(
 ) -> c_int {
     // SAFETY: the message is libubus' own, and lives until we return.
     let message = unsafe { contents(msg) };
-    code(match PackageList::parse(message) {
-        Ok(arguments) => installed::answer(&arguments, ctx, req),
-        Err(Invalid) => Status::InvalidArgument,
-    })
+    let status = match parse(message, b"all") {
+        Some(given) if given.path.is_none() => {
+            installed::answer(given.flag.unwrap_or(false), ctx, req)
+        }
+        _ => Status::InvalidArgument,
+    };
+    status as c_int
 }
 
 unsafe extern "C" fn sysupgrade_called(
@@ -132,10 +133,11 @@ unsafe extern "C" fn sysupgrade_called(
 ) -> c_int {
     // SAFETY: the message is libubus' own, and lives until we return.
     let message = unsafe { contents(msg) };
-    code(match Sysupgrade::parse(message) {
-        Ok(arguments) => sysupgrade::answer(&arguments, ctx, req),
-        Err(Invalid) => Status::InvalidArgument,
-    })
+    let status = match parse(message, b"keep") {
+        Some(given) => sysupgrade::answer(&given, ctx, req),
+        None => Status::InvalidArgument,
+    };
+    status as c_int
 }
 
 /// The data of a blob; of none, no data.

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::ffi::c_int;
 
-use ubus::{Status, Type, Writer};
+use ubus::{Type, Writer};
 
 use crate::bindings::{blob_attr, blob_buf, ubus_context, ubus_request_data};
+use crate::refused::Refused;
 
 /// ubusd throws out a client that sends more than 1 MiB, and the client here is rpcd as a whole.
 const MAX_MESSAGE: usize = 1024 * 1024 - 1024;
@@ -18,19 +19,21 @@ extern "C" {
     ) -> c_int;
 }
 
+/// How a call ends, as libubus knows it.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub enum Status {
+    Ok = 0,
+    InvalidArgument = 2,
+    NotFound = 4,
+    UnknownError = 9,
+    NoMemory = 11,
+    ParseError = 12,
+    SystemError = 13,
+}
+
 /// A whole blob, header included.
 pub struct Reply(Vec<u8>);
-
-/// Why a method did not do what it was asked for.
-#[derive(Clone, Copy)]
-pub struct Refusal<'a> {
-    /// One of the agent's error kinds.
-    pub kind: &'static str,
-    /// A sentence for the router's owner.
-    pub message: &'static str,
-    /// Words of the program that refused; may be empty.
-    pub detail: &'a [u8],
-}
 
 impl Reply {
     /// Writes an answer. None where memory or the bus' limit does not allow it.
@@ -44,20 +47,16 @@ impl Reply {
         (bytes.len() <= MAX_MESSAGE).then_some(Reply(bytes))
     }
 
-    /// `{error: {kind, message, detail}}`; for `sysupgrade` behind `started: false`.
-    pub fn error(refusal: Refusal<'_>, of_sysupgrade: bool) -> Option<Reply> {
+    /// `{error: {kind, message, detail}}`; with `started` before it, `started: false`.
+    pub fn error(refused: Refused, detail: &[u8], started: bool) -> Option<Reply> {
         Reply::write(&mut |writer| {
-            if of_sysupgrade {
+            if started {
                 writer.bool("started", false);
             }
             let error = writer.open(Type::Table, "error");
-            for (name, text) in [
-                ("kind", refusal.kind.as_bytes()),
-                ("message", refusal.message.as_bytes()),
-                ("detail", refusal.detail),
-            ] {
-                writer.string(name, text);
-            }
+            writer.string("kind", refused.kind());
+            writer.string("message", refused.message());
+            writer.string("detail", detail);
             writer.close(error);
         })
     }
@@ -86,9 +85,4 @@ impl Reply {
             (*buf).buflen = bytes.len() as c_int;
         }
     }
-}
-
-/// What a status is to libubus.
-pub fn code(status: Status) -> c_int {
-    status.code() as c_int
 }

@@ -1,16 +1,14 @@
 //! `sysupgrade`: has an image checked, and starts the upgrade with it.
 
-use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use ubus::Status;
-
-use crate::arguments::Sysupgrade;
+use crate::arguments::Arguments;
 use crate::bindings::{blob_buf, rpc_daemon_ops, ubus_context, ubus_request_data};
-use crate::image::{Image, Refused};
-use crate::reply::{code, Refusal, Reply};
+use crate::image::{look, Seen, MAX_PATH};
+use crate::refused::Refused;
+use crate::reply::{Reply, Status};
 use crate::start::{is_running, start, SYSUPGRADE};
 
 /// rpcd's functions, from `init` on.
@@ -19,16 +17,21 @@ static RPCD: AtomicPtr<rpc_daemon_ops> = AtomicPtr::new(core::ptr::null_mut());
 /// An image is being checked.
 static CHECKING: AtomicBool = AtomicBool::new(false);
 
-/// How much of sysupgrade's words is kept, its last ones.
+/// How much of sysupgrade's words is kept: the last half of this at least.
 const TAIL: usize = 1024;
 
-/// A check while it runs; rpcd carries it from callback to callback, and frees it with free.
+/// A check while it runs; rpcd carries it from callback to callback, and frees it with free. All of
+/// it may be zero.
 struct Check {
-    image: Image,
+    /// With a NUL at its end.
+    path: [u8; MAX_PATH + 1],
+    path_len: usize,
+    /// What was found there before the check.
+    seen: Seen,
     keep: bool,
     /// When it began, and how long rpcd lets it run, in milliseconds.
-    began: i64,
-    timeout: i64,
+    began: u32,
+    timeout: u32,
     tail: [u8; TAIL],
     tail_len: usize,
 }
@@ -39,108 +42,63 @@ pub fn set_rpcd(ops: *const rpc_daemon_ops) {
 
 /// Refuses at once, or leaves the answer to [`checked`].
 pub fn answer(
-    arguments: &Sysupgrade<'_>,
+    arguments: &Arguments<'_>,
     ctx: *mut ubus_context,
     req: *mut ubus_request_data,
 ) -> Status {
-    if CHECKING.load(Ordering::Relaxed) || is_running() {
-        let message = "An upgrade is already under way.";
-        return refuse("busy", message, ctx, req);
-    }
-    let image = match Image::look(arguments.path) {
-        Ok(image) => image,
-        Err(refused) => {
-            let status = refuse(kind(refused), refused.message(), ctx, req);
-            return match refused {
-                Refused::Missing => Status::NotFound,
-                _ => status,
-            };
-        }
+    let Err(refused) = check(arguments, ctx, req) else {
+        return Status::Ok;
     };
-    if check(image, arguments.keep, ctx, req) {
-        Status::Ok
-    } else {
-        let message = "The check of the image could not be started.";
-        refuse("sysupgrade", message, ctx, req)
-    }
-}
-
-fn refuse(
-    kind: &'static str,
-    message: &'static str,
-    ctx: *mut ubus_context,
-    req: *mut ubus_request_data,
-) -> Status {
-    let refusal = Refusal {
-        kind,
-        message,
-        detail: b"",
-    };
-    match refused(refusal) {
-        Some(reply) => reply.send(ctx, req),
+    match Reply::error(refused, b"", true).map(|reply| reply.send(ctx, req)) {
+        Some(Status::Ok) => refused.status(),
+        Some(failed) => failed,
         None => Status::NoMemory,
     }
 }
 
-fn refused(refusal: Refusal<'_>) -> Option<Reply> {
-    Reply::error(refusal, true)
-}
-
-fn kind(refused: Refused) -> &'static str {
-    match refused {
-        Refused::Memory => "memory",
-        _ => "image",
-    }
-}
-
 /// Has rpcd run `sysupgrade --test PATH`.
-fn check(image: Image, keep: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) -> bool {
+fn check(
+    arguments: &Arguments<'_>,
+    ctx: *mut ubus_context,
+    req: *mut ubus_request_data,
+) -> Result<(), Refused> {
+    if CHECKING.load(Ordering::Relaxed) || is_running() {
+        return Err(Refused::Busy);
+    }
     // SAFETY: rpcd gave it to `init`, and keeps it as long as it runs.
-    let Some(rpcd) = (unsafe { RPCD.load(Ordering::Relaxed).as_ref() }) else {
-        return false;
-    };
-    // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
-    let (Some(exec), Some(timeout)) = (rpcd.exec, unsafe { rpcd.exec_timeout.as_ref() }) else {
-        return false;
-    };
-    // A vector of one, because its memory may be refused.
-    let mut own = Vec::new();
-    if own.try_reserve_exact(1).is_err() {
-        return false;
-    }
-    own.push(Check {
-        image,
-        keep,
-        began: now(),
-        timeout: i64::from(*timeout),
-        tail: [0; TAIL],
-        tail_len: 0,
+    let rpcd = unsafe { RPCD.load(Ordering::Relaxed).as_ref() }.ok_or(Refused::NotChecked)?;
+    let exec = rpcd.exec.ok_or(Refused::NotChecked)?;
+    // SAFETY: plain memory of that size, all zero, which is what a `Check` may be.
+    let own = unsafe { libc::calloc(1, size_of::<Check>()) };
+    // SAFETY: as above; where there is any, it is ours until exec takes it.
+    let check = unsafe { own.cast::<Check>().as_mut() }.ok_or(Refused::Memory)?;
+    let result = check.begin(arguments).and_then(|()| {
+        // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
+        check.timeout = unsafe { rpcd.exec_timeout.as_ref() }.map_or(0, |&timeout| timeout as u32);
+        let mut words = [
+            SYSUPGRADE.as_ptr(),
+            c"--test".as_ptr(),
+            check.path(),
+            null(),
+        ];
+        // SAFETY: the callbacks take what exec's header says, and the last argument is theirs. exec
+        // forks and copies nothing, so the words need to live no longer.
+        let status = unsafe {
+            let (said, words) = (Some(said as _), words.as_mut_ptr());
+            exec(words, None, said, said, Some(checked), own, ctx, req)
+        };
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(Refused::NotChecked)
+        }
     });
-    let mut own = core::mem::ManuallyDrop::new(own);
-    let check = own.as_mut_ptr();
-    // SAFETY: just made. exec forks and copies nothing, so the arguments need to live no longer.
-    let path = unsafe { (*check).image.path() };
-    let mut arguments = [SYSUPGRADE.as_ptr(), c"--test".as_ptr(), path, null()];
-    CHECKING.store(true, Ordering::Relaxed);
-    // SAFETY: the callbacks take what exec's header says, and the last argument is theirs.
-    let status = unsafe {
-        exec(
-            arguments.as_mut_ptr(),
-            None,
-            Some(said),
-            Some(said),
-            Some(checked),
-            check.cast(),
-            ctx,
-            req,
-        )
-    };
-    if status != 0 {
-        CHECKING.store(false, Ordering::Relaxed);
-        // exec has not taken it.
-        drop(core::mem::ManuallyDrop::into_inner(own));
+    CHECKING.store(result.is_ok(), Ordering::Relaxed);
+    if result.is_err() {
+        // SAFETY: exec has not taken it.
+        unsafe { libc::free(own) };
     }
-    status == 0
+    result
 }
 
 /// rpcd has read something that sysupgrade said. Gives how much of it was taken: all.
@@ -163,67 +121,82 @@ unsafe extern "C" fn said(
 /// sysupgrade has ended, or was ended. rpcd sends what is in `blob` as soon as this returns.
 unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, own: *mut c_void) -> c_int {
     CHECKING.store(false, Ordering::Relaxed);
-    // SAFETY: `own` is the check we gave to exec. rpcd frees its memory after this, but not what it
-    // holds: that is taken out here.
+    // SAFETY: `own` is the check we gave to exec, which rpcd frees after this.
     let check = unsafe { &mut *own.cast::<Check>() };
     let reply = match check.judge(stat) {
         Ok(()) => Reply::write(&mut |writer| writer.bool("started", true)),
-        Err(refusal) => refused(refusal),
+        Err(refused) => {
+            let said = check.tail.get(..check.tail_len).unwrap_or(&[]);
+            let rejected = refused == Refused::Rejected;
+            Reply::error(refused, if rejected { said } else { b"" }, true)
+        }
     };
-    // SAFETY: as above; nothing uses the image from here on.
-    unsafe { core::ptr::drop_in_place(&raw mut check.image) };
     let Some(reply) = reply else {
-        return code(Status::NoMemory);
+        return Status::NoMemory as c_int;
     };
     // SAFETY: the buffer is rpcd's, empty, and sent and freed by nobody else.
     unsafe { reply.give_to(blob) };
-    code(Status::Ok)
+    Status::Ok as c_int
 }
 
 impl Check {
+    /// Looks at the image that is to be checked.
+    fn begin(&mut self, arguments: &Arguments<'_>) -> Result<(), Refused> {
+        let path = arguments.path.unwrap_or(b"/tmp/firmware.bin");
+        // The byte behind it is the NUL.
+        self.path_len = path.len() + 1;
+        self.path
+            .get_mut(..path.len())
+            .filter(|_| path.len() <= MAX_PATH)
+            .ok_or(Refused::Path)?
+            .copy_from_slice(path);
+        self.seen = self.look()?;
+        self.keep = arguments.flag.unwrap_or(true);
+        self.began = now();
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<Seen, Refused> {
+        look(self.path.get_mut(..self.path_len).unwrap_or(&mut []))
+    }
+
+    fn path(&self) -> *const c_char {
+        self.path.as_ptr().cast()
+    }
+
     /// Starts the upgrade, or says why not.
-    fn judge(&mut self, stat: c_int) -> Result<(), Refusal<'_>> {
-        let refuse = |kind, message| Refusal {
-            kind,
-            message,
-            detail: b"",
-        };
+    fn judge(&mut self, stat: c_int) -> Result<(), Refused> {
         // rpcd gives no status when it has killed the program for taking too long.
-        if now() - self.began >= self.timeout {
-            let message = "The check of the image took longer than rpcd allows.";
-            return Err(refuse("sysupgrade", message));
+        if now().wrapping_sub(self.began) >= self.timeout {
+            return Err(Refused::TooSlow);
         }
         if stat != 0 || !is_settled() {
-            let message = "sysupgrade refuses the image.";
-            let detail = self.tail.get(..self.tail_len).unwrap_or(&[]);
-            return Err(Refusal {
-                kind: "sysupgrade",
-                message,
-                detail,
-            });
+            return Err(Refused::Rejected);
         }
-        if let Err(refused) = self.image.look_again() {
-            return Err(refuse(kind(refused), refused.message()));
+        if self.look()? != self.seen {
+            return Err(Refused::Changed);
         }
-        if !start(self.image.path(), self.keep) {
-            return Err(refuse("internal", "The upgrade could not be started."));
+        if !start(self.path(), self.keep) {
+            return Err(Refused::NotStarted);
         }
         Ok(())
     }
 
     /// Keeps the end of what was said, as text that any JSON can hold.
     fn hear(&mut self, text: &[u8]) {
-        let text = text.get(text.len().saturating_sub(TAIL)..).unwrap_or(text);
-        let excess = (self.tail_len + text.len()).saturating_sub(TAIL);
-        self.tail.copy_within(excess..self.tail_len, 0);
-        self.tail_len -= excess;
-        for (place, &byte) in self.tail.iter_mut().skip(self.tail_len).zip(text) {
-            *place = match byte {
-                b' '..=b'~' | b'\n' => byte,
-                _ => b'?',
-            };
+        for &byte in text {
+            if self.tail_len == TAIL {
+                self.tail.copy_within(TAIL / 2.., 0);
+                self.tail_len = TAIL / 2;
+            }
+            if let Some(place) = self.tail.get_mut(self.tail_len) {
+                *place = match byte {
+                    b' '..=b'~' | b'\n' => byte,
+                    _ => b'?',
+                };
+                self.tail_len += 1;
+            }
         }
-        self.tail_len += text.len();
     }
 }
 
@@ -258,18 +231,13 @@ fn is_settled() -> bool {
     true
 }
 
-/// Milliseconds since some moment in the past.
-#[allow(
-    clippy::unnecessary_cast,
-    clippy::useless_conversion,
-    reason = "these fields have another width on 32-bit targets"
-)]
-fn now() -> i64 {
+/// Milliseconds since some moment in the past, and round again every seven weeks.
+fn now() -> u32 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: there is room for what clock_gettime writes.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as i64 * 1000 + time.tv_nsec as i64 / 1_000_000
+    (time.tv_sec as u32).wrapping_mul(1000) + time.tv_nsec as u32 / 1_000_000
 }

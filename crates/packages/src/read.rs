@@ -72,6 +72,7 @@ fn read_world<S: Source>(mut source: S) -> Result<World, Error> {
     reader.finish()
 }
 
+#[inline(never)] // Once for both kinds of files.
 fn drain(
     source: &mut impl Source,
     database: Database,

@@ -136,14 +136,51 @@ pub struct Field<'a> {
 
 impl<'a> Field<'a> {
     fn read(attr: Attr<'a>) -> Result<Self, Malformed> {
-        let kind = Type::from_id(attr.id).filter(|_| attr.extended);
+        let raw = RawField::read(attr)?;
+        let kind = Type::from_id(raw.id).ok_or(Malformed)?;
+        let value = Value::read(kind, raw.data)?;
+        Ok(Field {
+            name: raw.name,
+            value,
+        })
+    }
+}
+
+/// A field whose value was not looked at: enough for the smallest users, who know which types they take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawField<'a> {
+    /// The id of the value's [`Type`], or a number that is none.
+    pub id: u8,
+    /// The name, empty for an array's elements.
+    pub name: &'a [u8],
+    /// The value's bytes.
+    pub data: &'a [u8],
+}
+
+impl<'a> RawField<'a> {
+    /// Takes the name off an attribute.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it has none.
+    pub fn read(attr: Attr<'a>) -> Result<Self, Malformed> {
         let (length, rest) = attr.data.split_first_chunk().ok_or(Malformed)?;
         let length = usize::from(u16::from_be_bytes(*length));
         // Name and terminator: like any text it ends at its first NUL.
         let name = rest.get(..=length).and_then(text).ok_or(Malformed)?;
         let data = attr.data.get(padded(length + 3)..).ok_or(Malformed)?;
-        let value = Value::read(kind.ok_or(Malformed)?, data)?;
-        Ok(Field { name, value })
+        if !attr.extended {
+            return Err(Malformed);
+        }
+        Ok(RawField {
+            id: attr.id,
+            name,
+            data,
+        })
+    }
+
+    /// The value up to its NUL, if it ends with one as a string does.
+    pub fn as_text(&self) -> Option<&'a [u8]> {
+        text(self.data)
     }
 }
 

@@ -29,7 +29,7 @@ mod status;
 mod write;
 
 pub use blob::{Attr, Attrs, Malformed, MAX_ATTR};
-pub use blobmsg::{Field, Fields, Type, Value};
+pub use blobmsg::{Field, Fields, RawField, Type, Value};
 #[cfg(feature = "client")]
 pub use client::{
     Argument, Bus, Error, Event, Incoming, Listener, Method, Notification, Object, ObjectSpec,
