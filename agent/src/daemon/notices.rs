@@ -92,3 +92,33 @@ pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> 
 pub fn failed(error: &Error) -> Notice {
     notice(NoticeKind::UpgradeFailed, error.message.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Release;
+
+    #[test]
+    fn what_was_left_out_is_told_after_the_reboot() {
+        let to = Release {
+            version: "24.10.2".to_owned(),
+            revision: String::new(),
+        };
+        let mut pending = Pending {
+            to: to.clone(),
+            ..Pending::default()
+        };
+        let upgrade = Upgrade {
+            from: Release::default(),
+            to,
+            at: 0,
+            result: Outcome::Confirmed,
+            differences: Vec::new(),
+            kept_settings: true,
+        };
+        let text = |pending: &Pending| after_upgrade(pending, Ok(&upgrade)).text;
+        assert!(text(&pending).ends_with("everything is as promised."));
+        pending.left_out = vec!["luci-app-shop".to_owned()];
+        assert!(text(&pending).contains("without luci-app-shop"));
+    }
+}

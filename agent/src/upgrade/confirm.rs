@@ -261,4 +261,24 @@ mod tests {
         assert_eq!(history[0].upgrade.at, 11);
         assert_eq!(super::pending(&paths).unwrap(), None);
     }
+
+    #[test]
+    fn the_defaults_of_the_image_that_runs_are_found_again() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path(), None);
+        assert!(kept_defaults(&paths, &release("2")).unwrap().is_empty());
+        for (to, defaults) in [("2", "of two"), ("3", "of three"), ("2", "of two, later")] {
+            let pending = Pending {
+                to: release(to),
+                defaults: vec![defaults.to_owned()],
+                ..pending()
+            };
+            promise(&paths, &pending).unwrap();
+            confirm(&paths, &pending, &Device::default(), &BTreeMap::new()).unwrap();
+        }
+        let kept = |version| kept_defaults(&paths, &release(version)).unwrap();
+        assert_eq!(kept("2"), ["of two, later"]);
+        assert_eq!(kept("3"), ["of three"]);
+        assert!(kept("1").is_empty());
+    }
 }

@@ -28,7 +28,7 @@ pub struct Promise {
     pub profile: String,
     /// Package → version, everything in the image.
     pub manifest: BTreeMap<String, String>,
-    /// The release's and the device's default packages, as far as the server says.
+    /// The release's and the device's default packages.
     pub defaults: Vec<String>,
     /// Names that the release or the server gave to requested packages: old → new.
     pub renamed: BTreeMap<String, String>,
@@ -51,10 +51,6 @@ impl Promise {
     /// Puts the request and the finished build together; the size is announced with the download.
     pub fn new(planned: &Planned, request: &BuildRequest, built: &Built) -> Promise {
         let finished = &built.finished;
-        let defaults = finished
-            .default_packages
-            .iter()
-            .chain(&finished.device_packages);
         Promise {
             request: request.body().clone(),
             server: planned.plan.server.clone(),
@@ -63,7 +59,7 @@ impl Promise {
             target: finished.target.clone(),
             profile: finished.id.clone(),
             manifest: finished.manifest.clone(),
-            defaults: defaults.cloned().collect(),
+            defaults: planned.defaults.clone(),
             renamed: planned.renamed.clone(),
             removed: planned.removed.clone(),
             left_out: planned.left_out.clone(),

@@ -19,6 +19,9 @@ impl Merge<'_, '_> {
             sides.available.contains_key(name) || sides.now.contains(name) || provided(name)
         };
         let absent: Vec<String> = self.additions.iter().filter(|n| !has(n)).cloned().collect();
+        if absent.is_empty() {
+            return;
+        }
         self.additions.retain(|name| has(name));
         let absent: Vec<(String, String)> = absent
             .into_iter()
@@ -39,6 +42,8 @@ impl Merge<'_, '_> {
         let was_needed = sides
             .present
             .closure_by_name(stays.into_iter().chain(may_be_missing.iter().copied()));
+        let everything: BTreeSet<&str> =
+            sides.present.packages().map(|p| p.name.as_str()).collect();
         for (old, new) in &absent {
             self.out.renamed.remove(old);
             if needed.contains(old.as_str()) {
@@ -60,8 +65,6 @@ impl Merge<'_, '_> {
                         sides.version
                     ));
                 }
-                let everything: BTreeSet<&str> =
-                    sides.present.packages().map(|p| p.name.as_str()).collect();
                 self.out.missing.push(Missing {
                     name: old.clone(),
                     needed_by: sides.present.needed_by(old, &everything),

@@ -55,6 +55,8 @@ pub struct Planned {
     pub removed: Vec<String>,
     /// Missing in the release, which the owner said is all right.
     pub left_out: Vec<String>,
+    /// The default packages of the release for the device: the next plan has to know them.
+    pub defaults: Vec<String>,
 }
 
 impl Planned {
@@ -156,6 +158,7 @@ pub fn plan(
         renamed: merged.renamed,
         removed: merged.removed.into_iter().collect(),
         left_out: merged.left_out,
+        defaults: sides.now.into_iter().collect(),
     }
 }
 

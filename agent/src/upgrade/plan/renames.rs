@@ -95,9 +95,10 @@ impl<'a> Renames<'a> {
 
     fn next(&self, name: &str, after: Option<usize>) -> Option<(usize, &'a PackageChange)> {
         let changes = self.by_source.get(name)?;
-        let later =
-            |(place, _): &&(usize, &PackageChange)| after.is_none_or(|after| *place > after);
-        changes.iter().find(later).copied()
+        // They are in the order of their places.
+        let past =
+            |(place, _): &(usize, &PackageChange)| after.is_some_and(|after| *place <= after);
+        changes.get(changes.partition_point(past)).copied()
     }
 
     /// Whether the server itself insists on the change of a name.
