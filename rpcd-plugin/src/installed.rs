@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, CStr};
 
-use packages::{Database, Error, Files, Source};
+use packages::{Database, Error, Files, Pairs, Source};
 use ubus::Type;
 
 use crate::bindings::{ubus_context, ubus_request_data};
@@ -29,17 +29,28 @@ pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) ->
 }
 
 fn list(all: bool) -> Result<Reply, Error> {
-    // Who asks for all needs no world.
-    let world = match all {
-        true => None,
-        false => File::open(c"/etc/apk/world", Database::World)?,
-    };
+    let mut files = [File(-1); 3];
+    let reply = list_of(&mut files, all);
+    for file in files {
+        // SAFETY: each descriptor is ours, or none at all.
+        unsafe { libc::close(file.0) };
+    }
+    reply
+}
+
+/// Leaves it to the caller to close the files.
+fn list_of([apk, world, opkg]: &mut [File; 3], all: bool) -> Result<Reply, Error> {
     let installed = packages::read(Files {
-        apk: File::open(c"/lib/apk/db/installed", Database::Apk)?,
-        world,
-        opkg: File::open(c"/usr/lib/opkg/status", Database::Opkg)?,
+        apk: apk.open(c"/lib/apk/db/installed", Database::Apk)?,
+        // Who asks for all needs no world.
+        world: match all {
+            true => None,
+            false => world.open(c"/etc/apk/world", Database::World)?,
+        },
+        opkg: opkg.open(c"/usr/lib/opkg/status", Database::Opkg)?,
     })?;
-    let list = installed.packagelist_bytes(all)?;
+    let mut list = Pairs::new();
+    installed.packagelist_bytes(all, &mut list)?;
     let reply = Reply::write(&mut |writer| {
         let packages = writer.open(Type::Table, "packages");
         for (name, version) in &list {
@@ -50,18 +61,19 @@ fn list(all: bool) -> Result<Reply, Error> {
     reply.ok_or(Error::TooLarge(installed.database()))
 }
 
-/// An open file.
+/// The descriptor of an open file; -1 for none.
+#[derive(Clone, Copy)]
 struct File(c_int);
 
 impl File {
     /// Opens a file to read it; None where there is none. It never waits: what should be a file
     /// may be a pipe by somebody's mistake.
-    fn open(path: &CStr, database: Database) -> Result<Option<File>, Error> {
+    fn open(&mut self, path: &CStr, database: Database) -> Result<Option<File>, Error> {
         let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: the path ends with NUL, and no file is created.
-        let fd = unsafe { libc::open(path.as_ptr(), flags) };
-        match fd {
-            0.. => Ok(Some(File(fd))),
+        self.0 = unsafe { libc::open(path.as_ptr(), flags) };
+        match self.0 {
+            0.. => Ok(Some(*self)),
             _ => match errno() {
                 libc::ENOENT | libc::ENOTDIR => Ok(None),
                 errno => Err(Error::Unreadable(database, errno)),
@@ -81,13 +93,6 @@ impl Source for File {
                 Err(_) => return Err(errno()),
             }
         }
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // SAFETY: the descriptor is ours.
-        unsafe { libc::close(self.0) };
     }
 }
 

@@ -109,19 +109,25 @@ impl Installed {
     /// [`Error::OutOfMemory`].
     pub fn set_world(&mut self, world: &World) -> Result<(), Error> {
         let mut entries = core::mem::take(&mut self.entries);
-        let result = self.mark(world, &mut entries);
+        let mut asked = Pairs::new();
+        let result = self.mark(world, &mut entries, &mut asked);
         self.entries = entries;
         self.wanted_known = result.is_ok();
-        result
+        result.map_err(|_| Error::OutOfMemory)
     }
 
-    fn mark(&self, world: &World, entries: &mut [Entry]) -> Result<(), Error> {
-        // Each name asked for, and the package that bears it.
-        let mut asked = self.asked_for(world, entries)?;
+    /// `asked` becomes each name asked for, and the package that bears it.
+    fn mark<'a>(
+        &'a self,
+        world: &'a World,
+        entries: &mut [Entry],
+        asked: &mut Pairs<'a>,
+    ) -> Result<(), Fault> {
+        self.ask(world, entries, asked)?;
         for entry in &mut *entries {
             let (name, bare) = self.names(entry);
             for own in [name, bare] {
-                if let Some(pair) = find(&mut asked, own) {
+                if let Some(pair) = find(asked, own) {
                     pair.1 = name;
                     entry.wanted = true;
                 }
@@ -132,8 +138,8 @@ impl Installed {
         if asked.iter().any(is_unmet) {
             for entry in entries {
                 let mut provides = self.list(entry, PROVIDES);
-                entry.wanted |= provides
-                    .any(|own| find(&mut asked, own.name).is_some_and(|pair| is_unmet(pair)));
+                entry.wanted |=
+                    provides.any(|own| find(asked, own.name).is_some_and(|pair| is_unmet(pair)));
             }
         }
         Ok(())
@@ -141,22 +147,26 @@ impl Installed {
 
     /// The world's names and what virtual packages depend on, sorted. A virtual package is there
     /// only because the user gave these names one after the other.
-    fn asked_for<'a>(&'a self, world: &'a World, entries: &[Entry]) -> Result<Pairs<'a>, Error> {
-        let mut asked = Pairs::new();
+    fn ask<'a>(
+        &'a self,
+        world: &'a World,
+        entries: &[Entry],
+        asked: &mut Pairs<'a>,
+    ) -> Result<(), Fault> {
         for entry in world.entries() {
-            push(&mut asked, entry.name, &[])?;
+            push(asked, entry.name, &[])?;
         }
         for entry in entries {
             if is_virtual_name(self.get(entry, NAME)) {
                 for held in self.list(entry, DEPENDS) {
                     if !held.is_conflict() {
-                        push(&mut asked, held.name, &[])?;
+                        push(asked, held.name, &[])?;
                     }
                 }
             }
         }
-        sort(&mut asked);
-        Ok(asked)
+        sort(asked);
+        Ok(())
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {

@@ -2,8 +2,10 @@
 //! what the standard library brings along for text is larger than the plugin may be.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
-use crate::{Error, Style};
+use crate::error::Fault;
+use crate::Style;
 
 /// One entry of a list.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +75,8 @@ pub(crate) fn push<'a>(
     pairs: &mut Pairs<'a>,
     name: &'a [u8],
     other: &'a [u8],
-) -> Result<(), Error> {
-    pairs.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+) -> Result<(), Fault> {
+    pairs.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
     pairs.push((name, other));
     Ok(())
 }
@@ -84,7 +86,7 @@ pub(crate) fn push<'a>(
 pub(crate) fn sort(pairs: &mut Pairs<'_>) {
     // Without std this is a heap sort, small and in place, that needs the names' own places to keep
     // equal ones in order.
-    pairs.sort_unstable_by_key(|pair| (pair.0, pair.0.as_ptr()));
+    pairs.sort_unstable_by(order);
     pairs.dedup_by(|later, kept| {
         let same = later.0 == kept.0;
         if same {
@@ -92,6 +94,13 @@ pub(crate) fn sort(pairs: &mut Pairs<'_>) {
         }
         same
     });
+}
+
+fn order(a: &(&[u8], &[u8]), b: &(&[u8], &[u8])) -> Ordering {
+    match a.0.cmp(b.0) {
+        Ordering::Equal => a.0.as_ptr().cmp(&b.0.as_ptr()),
+        order => order,
+    }
 }
 
 #[cfg(test)]

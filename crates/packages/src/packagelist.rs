@@ -17,29 +17,29 @@ impl Installed {
     /// # Errors
     /// [`Error::NoWorld`] without `all` where apk's world was not read; [`Error::OutOfMemory`].
     pub fn packagelist(&self, all: bool) -> Result<Vec<(&str, &str)>, Error> {
-        let pairs = self.packagelist_bytes(all)?;
+        let mut pairs = Pairs::new();
+        self.packagelist_bytes(all, &mut pairs)?;
         Ok(pairs
             .into_iter()
             .map(|(name, version)| (text_of(name), text_of(version)))
             .collect())
     }
 
-    /// The same as bytes, which all are printable ASCII.
+    /// The same as bytes, which all are printable ASCII, into an empty list.
     ///
     /// # Errors
     /// As [`Installed::packagelist`].
-    pub fn packagelist_bytes(&self, all: bool) -> Result<Pairs<'_>, Error> {
+    pub fn packagelist_bytes<'a>(&'a self, all: bool, pairs: &mut Pairs<'a>) -> Result<(), Error> {
         if !all {
             self.expect_wanted()?;
         }
-        let mut pairs = Pairs::new();
         for entry in self.entries() {
             let (name, bare) = self.names(entry);
             if (all || entry.wanted) && !is_virtual_name(name) {
-                push(&mut pairs, bare, self.get(entry, VERSION))?;
+                push(pairs, bare, self.get(entry, VERSION)).map_err(|_| Error::OutOfMemory)?;
             }
         }
-        sort(&mut pairs);
-        Ok(pairs)
+        sort(pairs);
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::lines::Lines;
 use crate::record::Record;
-use crate::{Database, Error, Installed, World, WorldReader};
+use crate::{Database, Error, Installed, WorldReader};
 
 /// A file the caller has opened.
 pub trait Source {
@@ -43,38 +43,30 @@ pub struct Files<S> {
 /// Whatever keeps a package from being known for certain, see [`Error`]. A world that is missing
 /// is an error only to who asks for [`Installed::wanted`].
 pub fn read<S: Source>(files: Files<S>) -> Result<Installed, Error> {
-    if let Some(apk) = files.apk {
-        match read_one(Database::Apk, apk) {
-            Err(Error::Empty(_)) if files.opkg.is_some() => {}
-            Err(error) => return Err(error),
-            Ok(mut installed) => {
-                if let Some(world) = files.world {
-                    installed.set_world(&read_world(world)?)?;
-                }
-                return Ok(installed);
-            }
-        }
+    let mut reader = Reader::new(Database::Apk);
+    let mut result = Err(Error::NoDatabase);
+    if let Some(mut apk) = files.apk {
+        result = reader.drain(&mut apk);
     }
-    read_one(Database::Opkg, files.opkg.ok_or(Error::NoDatabase)?)
-}
-
-fn read_one<S: Source>(database: Database, mut source: S) -> Result<Installed, Error> {
-    let mut reader = Reader::new(database);
-    drain(&mut source, database, &mut |piece| reader.feed(piece))?;
-    reader.finish()
-}
-
-fn read_world<S: Source>(mut source: S) -> Result<World, Error> {
-    let mut reader = WorldReader::default();
-    drain(&mut source, Database::World, &mut |piece| {
-        reader.feed(piece)
-    })?;
-    reader.finish()
+    match (result, files.opkg, files.world) {
+        (Err(Error::NoDatabase | Error::Empty(_)), Some(mut opkg), _) => {
+            reader = Reader::new(Database::Opkg);
+            reader.drain(&mut opkg)?;
+        }
+        (Ok(()), _, Some(mut source)) => {
+            let mut world = WorldReader::default();
+            drain(&mut source, Database::World, &mut |piece| world.feed(piece))?;
+            world.end()?;
+            reader.record.set.set_world(&world.world)?;
+        }
+        (result, ..) => result?,
+    }
+    Ok(reader.record.set)
 }
 
 #[inline(never)] // Once for both kinds of files.
 fn drain(
-    source: &mut impl Source,
+    source: &mut dyn Source,
     database: Database,
     feed: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -123,6 +115,11 @@ impl Reader {
     /// # Errors
     /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
     pub fn finish(mut self) -> Result<Installed, Error> {
+        self.end()?;
+        Ok(self.record.set)
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
         let record = &mut self.record;
         let mut result = self.lines.finish(&mut |line| record.line(line));
         if result.is_ok() {
@@ -132,7 +129,14 @@ impl Reader {
         match result {
             Err(fault) => Err(fault.at(database, self.lines.number)),
             Ok(()) if self.record.set.entries().is_empty() => Err(Error::Empty(database)),
-            Ok(()) => Ok(self.record.set),
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// Reads a whole file.
+    fn drain(&mut self, source: &mut dyn Source) -> Result<(), Error> {
+        let database = self.record.set.database();
+        drain(source, database, &mut |piece| self.feed(piece))?;
+        self.end()
     }
 }

@@ -47,7 +47,7 @@ impl World {
 #[derive(Default)]
 pub struct WorldReader {
     lines: Lines,
-    world: World,
+    pub(crate) world: World,
 }
 
 impl WorldReader {
@@ -66,10 +66,14 @@ impl WorldReader {
     /// # Errors
     /// As [`WorldReader::feed`], of the last line.
     pub fn finish(mut self) -> Result<World, Error> {
+        self.end()?;
+        Ok(self.world)
+    }
+
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
         let world = &mut self.world;
         let result = self.lines.finish(&mut |line| world.line(line));
-        self.at(result)?;
-        Ok(self.world)
+        self.at(result)
     }
 
     fn at(&self, result: Result<(), Fault>) -> Result<(), Error> {
