@@ -42,17 +42,27 @@ pub fn nothing() -> Value {
 impl Agent {
     /// The daemon where there is one, unless `standalone`.
     pub fn find(paths: &Paths, standalone: bool) -> Result<Agent, Error> {
-        if !standalone {
-            if let Ok(mut bus) = Bus::connect(&paths.socket()) {
-                if bus
-                    .lookup(object::PATH)
-                    .is_ok_and(|found| !found.is_empty())
-                {
-                    return Ok(Agent::Daemon(bus));
-                }
+        let bus = if standalone {
+            None
+        } else {
+            Some(Bus::connect(&paths.socket()))
+        };
+        let unreachable = matches!(bus, Some(Err(_)));
+        if let Some(Ok(mut bus)) = bus {
+            if bus
+                .lookup(object::PATH)
+                .is_ok_and(|found| !found.is_empty())
+            {
+                return Ok(Agent::Daemon(bus));
             }
         }
-        Own::new(paths).map(|own| Agent::Own(Box::new(own)))
+        match Own::new(paths) {
+            Err(error) if error.kind == Kind::Busy && unreachable => Err(Error::new(
+                Kind::Busy,
+                "The daemon is at work, but the bus does not answer: see \"logread -e ubus\", and restart the router if ubusd does not come back.",
+            )),
+            own => own.map(|own| Agent::Own(Box::new(own))),
+        }
     }
 
     /// Calls a method of the object.

@@ -34,6 +34,8 @@ Options for check, upgrade, download and blob:
                     -V and --version-to are the same
   --add NAMES       packages to add, separated by commas or spaces
   --remove NAMES    packages to leave out
+  --ignore NAMES    packages that may be missing in the release
+  --drop-missing    any package may be missing
 Options for upgrade and install:
   --yes             do not ask before installing
   -n, --no-keep     do not keep the settings
@@ -152,6 +154,11 @@ fn read(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             Long("add") | Short('a') => {
                 options.choice.add.extend(names(&parser.value()?.string()?))
             }
+            Long("ignore") => options
+                .choice
+                .ignore
+                .extend(names(&parser.value()?.string()?)),
+            Long("drop-missing") => options.choice.drop_missing = true,
             Long("remove") | Short('r') => options
                 .choice
                 .remove

@@ -111,7 +111,7 @@ pub fn conclusion(plan: &Plan) -> String {
                 .map(|missing| missing.name.as_str())
                 .collect();
             let missing = missing.join(",");
-            format!("OpenWrt {version} is available, but does not have {missing}. Wait until it has, or go on without: \"asu upgrade --remove {missing}\".")
+            format!("OpenWrt {version} is available, but does not have {missing}. Wait until it has, or go on without: \"asu upgrade --ignore {missing}\".")
         }
     }
 }

@@ -5,8 +5,10 @@ use crate::api::{Job, Phase};
 use crate::error::Error;
 use crate::system::room::mib;
 
-/// Columns of the bar itself; the whole line stays below 80.
+/// Columns of the bar itself.
 const BAR: usize = 24;
+/// Columns of a line that is drawn again and again: one that wraps can't be.
+const WIDTH: usize = 79;
 
 /// Draws one job.
 #[derive(Default)]
@@ -23,7 +25,8 @@ impl Progress {
         }
         let line = line(job);
         if output.is_terminal() {
-            return output.redraw(&format!("{line}{}", bar(job.percent)));
+            let bar = bar(job.percent);
+            return output.redraw(&format!("{}{bar}", cut(&line, WIDTH - bar.len())));
         }
         // On a pipe each tenth of a download is a line, not each notification.
         let tenth = job.percent.map(|percent| percent / 10);
@@ -47,11 +50,12 @@ fn line(job: &Job) -> String {
         (Phase::Queued, Some(position)) => {
             line.push_str(&format!(": {position} builds before this one"))
         }
+        (Phase::Downloading, _) => {
+            let size = job.bytes_total.map(|total| format!(" {}", mib(total)));
+            line.push_str(&format!("{}: {}", size.unwrap_or_default(), job.detail));
+        }
         _ if !job.detail.is_empty() => line.push_str(&format!(": {}", job.detail)),
         _ => {}
-    }
-    if let (Some(total), Phase::Downloading) = (job.bytes_total, job.phase) {
-        line.push_str(&format!(" ({})", mib(total)));
     }
     line
 }
@@ -72,6 +76,15 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
+/// The line in at most `width` columns.
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
 fn bar(percent: Option<u8>) -> String {
     let Some(percent) = percent else {
         return String::new();
@@ -84,6 +97,13 @@ fn bar(percent: Option<u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_fits_a_narrow_terminal() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+        assert!(bar(Some(u8::MAX)).len() < WIDTH);
+    }
 
     #[test]
     fn the_bar_fills() {

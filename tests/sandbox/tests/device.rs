@@ -120,7 +120,7 @@ fn a_daemon_without_a_bus_waits_for_one() {
     let (_world, mut router) = site();
     router.stop_bus();
     let before = daemon(&router);
-    asu(&router, &["check"]).refused(1, "Another asu is at work");
+    asu(&router, &["check"]).refused(1, "the bus does not answer");
     router.restart_bus().unwrap();
     router.wait_for(OBJECT, PATIENCE).unwrap();
     assert_eq!(daemon(&router), before);
