@@ -35,11 +35,8 @@ pub fn look(path: &mut [u8]) -> Result<Seen, Refused> {
             continue;
         }
         let part = path.get(begin..end).unwrap_or(&[]);
-        if part.is_empty()
-            || part == b"."
-            || part == b".."
-            || !path.starts_with(b"/tmp\0") && begin == 1
-        {
+        let below_tmp = begin > 1 || path.starts_with(b"/tmp\0");
+        if !below_tmp || matches!(part, b"" | b"." | b"..") {
             return Err(Refused::Path);
         }
         let status = status(path)?;

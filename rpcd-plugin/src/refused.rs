@@ -35,40 +35,33 @@ pub enum Refused {
     Damaged,
 }
 
-impl Refused {
-    /// One of the agent's error kinds.
-    pub fn kind(self) -> &'static str {
-        match self {
-            Refused::Busy => "busy",
-            Refused::NotChecked | Refused::TooSlow | Refused::Rejected => "sysupgrade",
-            Refused::NotStarted => "internal",
-            Refused::Memory => "memory",
-            Refused::NoDatabase | Refused::Damaged => "packages",
-            Refused::Unreadable => "storage",
-            _ => "image",
-        }
-    }
+/// A line for each, in their order: a table of texts would need a relocation for every one.
+const TEXTS: &[u8] = b"\
+busy An upgrade is already under way.
+sysupgrade The check of the image could not be started.
+sysupgrade The check of the image took longer than rpcd allows.
+sysupgrade sysupgrade refuses the image.
+internal The upgrade could not be started.
+image The image must lie below /tmp, named without . and .. and //.
+image There is no such image.
+image The image must be a regular file, and no part of its path a link.
+image The image and its folder must belong to root, and nobody else may write to them.
+image The image was changed while it was checked.
+memory There is not enough memory.
+packages There is no package database.
+storage The package database can't be read.
+packages The package database is damaged or too large.";
 
-    /// A sentence for the router's owner.
-    pub fn message(self) -> &'static str {
-        match self {
-            Refused::Busy => "An upgrade is already under way.",
-            Refused::NotChecked => "The check of the image could not be started.",
-            Refused::TooSlow => "The check of the image took longer than rpcd allows.",
-            Refused::Rejected => "sysupgrade refuses the image.",
-            Refused::NotStarted => "The upgrade could not be started.",
-            Refused::Path => "The image must lie below /tmp, named without . and .. and //.",
-            Refused::Missing => "There is no such image.",
-            Refused::NoFile => "The image must be a regular file, and no part of its path a link.",
-            Refused::Open => {
-                "The image and its folder must belong to root, and nobody else may write to them."
-            }
-            Refused::Changed => "The image was changed while it was checked.",
-            Refused::Memory => "There is not enough memory.",
-            Refused::NoDatabase => "There is no package database.",
-            Refused::Unreadable => "The package database can't be read.",
-            Refused::Damaged => "The package database is damaged or too large.",
-        }
+impl Refused {
+    /// One of the agent's error kinds, and a sentence for the router's owner.
+    pub fn texts(self) -> (&'static [u8], &'static [u8]) {
+        let mut texts = TEXTS.split(|&byte| byte == b'\n');
+        let text = texts.nth(self as usize).unwrap_or(&[]);
+        let kind = text.iter().position(|&byte| byte == b' ').unwrap_or(0);
+        (
+            text.get(..kind).unwrap_or(&[]),
+            text.get(kind + 1..).unwrap_or(&[]),
+        )
     }
 
     /// What the call ends with.

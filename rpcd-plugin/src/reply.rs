@@ -54,8 +54,9 @@ impl Reply {
                 writer.bool("started", false);
             }
             let error = writer.open(Type::Table, "error");
-            writer.string("kind", refused.kind());
-            writer.string("message", refused.message());
+            let (kind, message) = refused.texts();
+            writer.string("kind", kind);
+            writer.string("message", message);
             writer.string("detail", detail);
             writer.close(error);
         })

@@ -80,8 +80,8 @@ fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     unsafe {
         libc::setsid();
         libc::chdir(c"/".as_ptr());
-        let mut none = core::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut none);
+        // Zeros are the empty set in every libc of Linux.
+        let none = core::mem::zeroed::<libc::sigset_t>();
         libc::sigprocmask(libc::SIG_SETMASK, &none, null_mut());
         for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGCHLD] {
             libc::signal(signal, libc::SIG_DFL);

@@ -1,6 +1,6 @@
 //! What one package, or the user, asks of others: `name`, `!name`, `name@tag`, `name>=1.2`.
 
-use crate::list::{split, Entries};
+use crate::list::{head, Entries};
 
 /// How a list of dependencies is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl<'a> Iterator for Dependencies<'a> {
     fn next(&mut self) -> Option<Dependency<'a>> {
         let entry = self.entries.next()?;
         Some(match self.style {
-            Style::Apk => apk(entry.text),
-            Style::Opkg => opkg(entry.text),
+            Style::Apk => apk(entry),
+            Style::Opkg => opkg(entry),
         })
     }
 }
@@ -105,6 +105,12 @@ fn opkg(entry: &[u8]) -> Dependency<'_> {
         version,
         tag: "",
     }
+}
+
+/// What stands before the first byte of a kind, and the rest from there on.
+fn split(text: &[u8], is_end: fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let before = head(text, is_end);
+    (before, text.get(before.len()..).unwrap_or(&[]))
 }
 
 fn is_operator(byte: u8) -> bool {

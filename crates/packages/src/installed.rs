@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::error::Fault;
 use crate::lines::append;
-use crate::list::{push, sort, Entries, Pairs};
+use crate::list::{is_conflict, name, push, sort, Entries, Pairs};
 use crate::{is_pseudo, is_virtual_name, text_of, Database, Dependencies, Error, Style, World};
 
 /// What is kept of all records together, in bytes. 10,000 packages need some 2 MiB, the largest
@@ -139,7 +139,7 @@ impl Installed {
             for entry in entries {
                 let mut provides = self.list(entry, PROVIDES);
                 entry.wanted |=
-                    provides.any(|own| find(asked, own.name).is_some_and(|pair| is_unmet(pair)));
+                    provides.any(|own| find(asked, name(own)).is_some_and(|pair| is_unmet(pair)));
             }
         }
         Ok(())
@@ -154,13 +154,13 @@ impl Installed {
         asked: &mut Pairs<'a>,
     ) -> Result<(), Fault> {
         for entry in world.entries() {
-            push(asked, entry.name, &[])?;
+            push(asked, name(entry), &[])?;
         }
         for entry in entries {
             if is_virtual_name(self.get(entry, NAME)) {
                 for held in self.list(entry, DEPENDS) {
-                    if !held.is_conflict() {
-                        push(asked, held.name, &[])?;
+                    if !is_conflict(held) {
+                        push(asked, name(held), &[])?;
                     }
                 }
             }

@@ -7,23 +7,8 @@ use core::cmp::Ordering;
 use crate::error::Fault;
 use crate::Style;
 
-/// One entry of a list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
-    /// All of it, without white space around it.
-    pub text: &'a [u8],
-    /// Its name, without `!`, tag and constraint. Not empty.
-    pub name: &'a [u8],
-}
-
-impl Entry<'_> {
-    /// Whether the name must not be there.
-    pub fn is_conflict(&self) -> bool {
-        self.text.first() == Some(&b'!')
-    }
-}
-
-/// The entries of a list, in its order. Those without a name are passed over.
+/// The entries of a list without white space around them, in its order. Those without a name are
+/// passed over.
 #[derive(Clone, Debug)]
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
@@ -41,30 +26,37 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         while !self.rest.is_empty() {
-            let (text, rest) = split(self.rest, self.ends);
-            self.rest = rest.get(1..).unwrap_or(&[]);
-            let text = text.trim_ascii();
-            let named = text.strip_prefix(b"!").unwrap_or(text);
-            let (name, _) = split(named, |byte| {
-                matches!(byte, b'@' | b'<' | b'>' | b'=' | b'~' | b'(' | b' ' | b'\t')
-            });
-            if !name.is_empty() {
-                return Some(Entry { text, name });
+            let entry = head(self.rest, self.ends);
+            self.rest = self.rest.get(entry.len() + 1..).unwrap_or(&[]);
+            let entry = entry.trim_ascii();
+            if !name(entry).is_empty() {
+                return Some(entry);
             }
         }
         None
     }
 }
 
-/// What stands before the first byte of a kind, and the rest from there on.
-pub(crate) fn split(text: &[u8], is_end: fn(u8) -> bool) -> (&[u8], &[u8]) {
+/// The name of an entry, without `!`, tag and constraint.
+pub(crate) fn name(entry: &[u8]) -> &[u8] {
+    head(entry.strip_prefix(b"!").unwrap_or(entry), |byte| {
+        matches!(byte, b'@' | b'<' | b'>' | b'=' | b'~' | b'(' | b' ' | b'\t')
+    })
+}
+
+/// Whether an entry says that the name must not be there.
+pub(crate) fn is_conflict(entry: &[u8]) -> bool {
+    entry.first() == Some(&b'!')
+}
+
+/// What stands before the first byte of a kind.
+pub(crate) fn head(text: &[u8], is_end: fn(u8) -> bool) -> &[u8] {
     let end = text.iter().position(|&byte| is_end(byte));
-    text.split_at_checked(end.unwrap_or(text.len()))
-        .unwrap_or((text, &[]))
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// Names, each with something that belongs to it: its version, who bears it.
@@ -87,13 +79,20 @@ pub(crate) fn sort(pairs: &mut Pairs<'_>) {
     // Without std this is a heap sort, small and in place, that needs the names' own places to keep
     // equal ones in order.
     pairs.sort_unstable_by(order);
-    pairs.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            *kept = *later;
+    let mut kept = 0;
+    for at in 0..pairs.len() {
+        let next = pairs.get(at + 1).map(|next| next.0);
+        match pairs.get(at).copied() {
+            Some(pair) if next != Some(pair.0) => {
+                if let Some(place) = pairs.get_mut(kept) {
+                    *place = pair;
+                }
+                kept += 1;
+            }
+            _ => {}
         }
-        same
-    });
+    }
+    pairs.truncate(kept);
 }
 
 fn order(a: &(&[u8], &[u8]), b: &(&[u8], &[u8])) -> Ordering {

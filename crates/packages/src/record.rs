@@ -6,7 +6,7 @@
 use crate::error::Fault;
 use crate::installed::{Entry, ABI, AUTOMATIC, NAME, STATUS, VERSION};
 use crate::lines::{printable, MAX_LINE};
-use crate::list::{split, Entries};
+use crate::list::{head, Entries};
 use crate::{Database, Installed, Style};
 
 /// apk's letters, in the order of [`Entry::fields`].
@@ -111,7 +111,7 @@ impl Record {
         } else {
             let mut tags = Entries::new(abi, Style::Apk);
             abi = tags
-                .find_map(|tag| tag.text.strip_prefix(ABI_TAG))
+                .find_map(|tag| tag.strip_prefix(ABI_TAG))
                 .unwrap_or(&[]);
         }
         let name = set.get(entry, NAME);
@@ -125,8 +125,7 @@ impl Record {
 
 /// Which of opkg's fields a line holds, and where its name ends.
 fn opkg_field(line: &[u8]) -> (Option<usize>, usize) {
-    let head = line.get(..16).unwrap_or(line);
-    let key = split(head, |byte| byte == b':').0;
+    let key = head(line.get(..16).unwrap_or(line), |byte| byte == b':');
     let mut fields = OPKG_FIELDS.split(|&byte| byte == b' ');
     (fields.position(|field| field == key), key.len())
 }
@@ -144,13 +143,11 @@ pub(crate) fn text(line: &[u8], from: usize) -> Result<&[u8], Fault> {
     Ok(value)
 }
 
-/// Whether the state, the third word of `Status: install user installed`, means that the
+/// Whether the state, the last word of `Status: install user installed`, means that the
 /// package's files are in place. `unpacked` counts as in opkg's own list: only its script has
 /// not run yet, on a router that is booting for the first time.
 fn is_present(status: &[u8]) -> bool {
-    let state = Entries::new(status, Style::Apk).nth(2);
-    // Compared by calls: patterns would be compared byte by byte, in code larger than all else here.
-    state.is_some_and(|state| state.text == b"installed" || state.text == b"unpacked")
+    status.ends_with(b" installed") || status.ends_with(b" unpacked")
 }
 
 /// A package's name without the ABI version at its end. OpenWrt puts a dash between a name that

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::error::Fault;
 use crate::lines::{append, Lines};
-use crate::list::Entries;
+use crate::list::{is_conflict, name, Entries};
 use crate::record::text;
 use crate::{Database, Dependencies, Error, Style};
 
@@ -34,8 +34,8 @@ impl World {
             if self.text.len() > MAX_TEXT {
                 return Err(Fault::TooLarge);
             }
-            if !asked.is_conflict() {
-                append(&mut self.text, asked.name)?;
+            if !is_conflict(asked) {
+                append(&mut self.text, name(asked))?;
                 append(&mut self.text, b" ")?;
             }
         }
