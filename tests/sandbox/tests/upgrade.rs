@@ -184,7 +184,7 @@ fn asu_upgrades_and_prints_plain_lines_on_a_pipe() {
         for words in [
             "24.10.0",
             "luci-base",
-            "Downloading: openwrt-24.10.2",
+            "MiB: openwrt-24.10.2",
             "Installing",
         ] {
             assert!(ended.stdout.contains(words), "{words}: {ended:?}");
