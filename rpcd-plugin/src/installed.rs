@@ -21,11 +21,20 @@ pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) ->
         Error::OutOfMemory => return Status::NoMemory,
         _ => Refused::Damaged,
     };
-    let detail = error.database().map_or("", Database::path);
-    if let Some(reply) = Reply::error(refused, detail.as_bytes(), false) {
+    let detail = error.database().map_or(&b""[..], |it| path(it).to_bytes());
+    if let Some(reply) = Reply::error(refused, detail, false) {
         reply.send(ctx, req);
     }
     refused.status()
+}
+
+/// [`Database::path`] for C.
+fn path(database: Database) -> &'static CStr {
+    match database {
+        Database::Apk => c"/lib/apk/db/installed",
+        Database::World => c"/etc/apk/world",
+        Database::Opkg => c"/usr/lib/opkg/status",
+    }
 }
 
 fn list(all: bool) -> Result<Reply, Error> {
@@ -41,13 +50,13 @@ fn list(all: bool) -> Result<Reply, Error> {
 /// Leaves it to the caller to close the files.
 fn list_of([apk, world, opkg]: &mut [File; 3], all: bool) -> Result<Reply, Error> {
     let installed = packages::read(Files {
-        apk: apk.open(c"/lib/apk/db/installed", Database::Apk)?,
+        apk: apk.open(Database::Apk)?,
         // Who asks for all needs no world.
         world: match all {
             true => None,
-            false => world.open(c"/etc/apk/world", Database::World)?,
+            false => world.open(Database::World)?,
         },
-        opkg: opkg.open(c"/usr/lib/opkg/status", Database::Opkg)?,
+        opkg: opkg.open(Database::Opkg)?,
     })?;
     let mut list = Pairs::new();
     installed.packagelist_bytes(all, &mut list)?;
@@ -68,10 +77,10 @@ struct File(c_int);
 impl File {
     /// Opens a file to read it; None where there is none. It never waits: what should be a file
     /// may be a pipe by somebody's mistake.
-    fn open(&mut self, path: &CStr, database: Database) -> Result<Option<File>, Error> {
+    fn open(&mut self, database: Database) -> Result<Option<File>, Error> {
         let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: the path ends with NUL, and no file is created.
-        self.0 = unsafe { libc::open(path.as_ptr(), flags) };
+        self.0 = unsafe { libc::open(path(database).as_ptr(), flags) };
         match self.0 {
             0.. => Ok(Some(*self)),
             _ => match errno() {

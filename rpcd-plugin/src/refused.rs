@@ -38,15 +38,15 @@ pub enum Refused {
 /// A line for each, in their order: a table of texts would need a relocation for every one.
 const TEXTS: &[u8] = b"\
 busy An upgrade is already under way.
-sysupgrade The check of the image could not be started.
-sysupgrade The check of the image took longer than rpcd allows.
+sysupgrade The check could not be started.
+sysupgrade The check took longer than rpcd allows.
 sysupgrade sysupgrade refuses the image.
 internal The upgrade could not be started.
-image The image must lie below /tmp, named without . and .. and //.
+image The image must lie below /tmp, its path without . and .. and //.
 image There is no such image.
-image The image must be a regular file, and no part of its path a link.
-image The image and its folder must belong to root, and nobody else may write to them.
-image The image was changed while it was checked.
+image The image must be a regular file, reached by no link.
+image The image and its folder must be root's, and nobody else may write there.
+image The image has changed meanwhile.
 memory There is not enough memory.
 packages There is no package database.
 storage The package database can't be read.

@@ -69,6 +69,12 @@ impl Installed {
         }
     }
 
+    /// Makes the empty set one of opkg's.
+    pub(crate) fn become_opkg(&mut self) {
+        self.database = Database::Opkg;
+        self.wanted_known = true;
+    }
+
     /// Whose database it is: [`Database::Apk`] or [`Database::Opkg`].
     pub fn database(&self) -> Database {
         self.database
@@ -126,6 +132,7 @@ impl Installed {
         self.ask(world, entries, asked)?;
         for entry in &mut *entries {
             let (name, bare) = self.names(entry);
+            entry.wanted = false;
             for own in [name, bare] {
                 if let Some(pair) = find(asked, own) {
                     pair.1 = name;

@@ -50,7 +50,9 @@ pub fn read<S: Source>(files: Files<S>) -> Result<Installed, Error> {
     }
     match (result, files.opkg, files.world) {
         (Err(Error::NoDatabase | Error::Empty(_)), Some(mut opkg), _) => {
-            reader = Reader::new(Database::Opkg);
+            // Nothing was read so far, or no more than blank lines.
+            reader.lines = Lines::default();
+            reader.record.set.become_opkg();
             reader.drain(&mut opkg)?;
         }
         (Ok(()), _, Some(mut source)) => {
