@@ -160,16 +160,10 @@ impl Installed {
         entries: &[Entry],
         asked: &mut Pairs<'a>,
     ) -> Result<(), Fault> {
-        for entry in world.entries() {
-            push(asked, name(entry), &[])?;
-        }
+        ask_for(asked, world.entries())?;
         for entry in entries {
             if is_virtual_name(self.get(entry, NAME)) {
-                for held in self.list(entry, DEPENDS) {
-                    if !is_conflict(held) {
-                        push(asked, name(held), &[])?;
-                    }
-                }
+                ask_for(asked, self.list(entry, DEPENDS))?;
             }
         }
         sort(asked);
@@ -235,6 +229,16 @@ impl Installed {
         self.entries.push(*entry);
         Ok(())
     }
+}
+
+/// Adds the names of a list; what must not be there is not asked for.
+fn ask_for<'a>(asked: &mut Pairs<'a>, list: Entries<'a>) -> Result<(), Fault> {
+    for entry in list {
+        if !is_conflict(entry) {
+            push(asked, name(entry), &[])?;
+        }
+    }
+    Ok(())
 }
 
 /// The pair of this name, of those asked for.

@@ -4,25 +4,27 @@ use alloc::vec::Vec;
 
 use crate::error::Fault;
 use crate::lines::{append, Lines};
-use crate::list::{is_conflict, name, Entries};
+use crate::list::Entries;
 use crate::record::text;
 use crate::{Database, Dependencies, Error, Style};
 
-/// Names of a world, all together. 2,000 names need 40 KiB.
+/// A world as a whole. 2,000 names need 40 KiB.
 const MAX_TEXT: usize = 1024 * 1024;
 
 /// The names in apk's world. Tags and constraints are left away, as are conflicts (`!name`): they
 /// ask for nothing to be there.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// Each name and a space.
+    /// Its lines, with spaces for newlines.
     text: Vec<u8>,
 }
 
 impl World {
     /// The names, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        Dependencies::of_bytes(&self.text, Style::Apk).map(|asked| asked.name)
+        Dependencies::of_bytes(&self.text, Style::Apk)
+            .filter(|asked| !asked.conflict)
+            .map(|asked| asked.name)
     }
 
     pub(crate) fn entries(&self) -> Entries<'_> {
@@ -30,16 +32,12 @@ impl World {
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
-        for asked in Entries::new(text(line, 0)?, Style::Apk) {
-            if self.text.len() > MAX_TEXT {
-                return Err(Fault::TooLarge);
-            }
-            if !is_conflict(asked) {
-                append(&mut self.text, name(asked))?;
-                append(&mut self.text, b" ")?;
-            }
+        let entries = text(line, 0)?;
+        if self.text.len() + entries.len() > MAX_TEXT {
+            return Err(Fault::TooLarge);
         }
-        Ok(())
+        append(&mut self.text, entries)?;
+        append(&mut self.text, b" ")
     }
 }
 

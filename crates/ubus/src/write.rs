@@ -82,12 +82,12 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// A blobmsg string. C programs see it up to the first NUL byte in it.
     pub fn string(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.value(Type::String, name.as_ref(), &[value.as_ref(), &[0]]);
+        self.value(Type::String, name.as_ref(), value.as_ref(), &[0]);
     }
 
     /// A blobmsg boolean (type 7).
     pub fn bool(&mut self, name: impl AsRef<[u8]>, value: bool) {
-        self.value(Type::Int8, name.as_ref(), &[&[u8::from(value)]]);
+        self.value(Type::Int8, name.as_ref(), &[u8::from(value)], &[]);
     }
 
     /// An integer as libubox makes it from JSON: 32 bit where the value fits, else 64.
@@ -100,32 +100,32 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// An 8 bit integer, the same on the wire as a boolean.
     pub fn int8(&mut self, name: impl AsRef<[u8]>, value: i8) {
-        self.value(Type::Int8, name.as_ref(), &[&value.to_be_bytes()]);
+        self.value(Type::Int8, name.as_ref(), &value.to_be_bytes(), &[]);
     }
 
     /// A 16 bit integer.
     pub fn int16(&mut self, name: impl AsRef<[u8]>, value: i16) {
-        self.value(Type::Int16, name.as_ref(), &[&value.to_be_bytes()]);
+        self.value(Type::Int16, name.as_ref(), &value.to_be_bytes(), &[]);
     }
 
     /// A 32 bit integer.
     pub fn int32(&mut self, name: impl AsRef<[u8]>, value: i32) {
-        self.value(Type::Int32, name.as_ref(), &[&value.to_be_bytes()]);
+        self.value(Type::Int32, name.as_ref(), &value.to_be_bytes(), &[]);
     }
 
     /// A 64 bit integer.
     pub fn int64(&mut self, name: impl AsRef<[u8]>, value: i64) {
-        self.value(Type::Int64, name.as_ref(), &[&value.to_be_bytes()]);
+        self.value(Type::Int64, name.as_ref(), &value.to_be_bytes(), &[]);
     }
 
     /// A floating point number.
     pub fn double(&mut self, name: impl AsRef<[u8]>, value: f64) {
-        self.value(Type::Double, name.as_ref(), &[&value.to_be_bytes()]);
+        self.value(Type::Double, name.as_ref(), &value.to_be_bytes(), &[]);
     }
 
     /// Null.
     pub fn null(&mut self, name: impl AsRef<[u8]>) {
-        self.value(Type::Null, name.as_ref(), &[]);
+        self.value(Type::Null, name.as_ref(), &[], &[]);
     }
 
     /// A table, whose fields `fill` writes.
@@ -145,7 +145,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     /// Opens a blobmsg table or array; what is written until [`Writer::close`] belongs to it.
     pub fn open(&mut self, kind: Type, name: impl AsRef<[u8]>) -> Nested {
         let nested = Nested { start: self.len() };
-        self.value(kind, name.as_ref(), &[]);
+        self.value(kind, name.as_ref(), &[], &[]);
         nested
     }
 
@@ -201,8 +201,8 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.pad(attrs.len());
     }
 
-    /// One blobmsg attribute; `parts` together are its value.
-    fn value(&mut self, kind: Type, name: &[u8], parts: &[&[u8]]) {
+    /// One blobmsg attribute; `end` is added to its value.
+    fn value(&mut self, kind: Type, name: &[u8], value: &[u8], end: &[u8]) {
         let Ok(name_length) = u16::try_from(name.len()) else {
             self.failed = true;
             return;
@@ -213,9 +213,8 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.put(name);
         self.put(&[0]);
         self.pad(name.len() + 3);
-        for part in parts {
-            self.put(part);
-        }
+        self.put(value);
+        self.put(end);
         self.close_unpadded(attr);
     }
 
