@@ -181,12 +181,7 @@ fn asu_upgrades_and_prints_plain_lines_on_a_pipe() {
         let ended = asu(&router, &["upgrade", "--yes"]);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(!ended.stdout.contains(['\r', '\x1b']), "{ended:?}");
-        for words in [
-            "24.10.0",
-            "luci-base",
-            "MiB: openwrt-24.10.2",
-            "Installing",
-        ] {
+        for words in ["24.10.0", "luci-base", "MiB: openwrt-24.10.2", "Installing"] {
             assert!(ended.stdout.contains(words), "{words}: {ended:?}");
         }
         let upgrade = confirmed(&router, "24.10.2");
