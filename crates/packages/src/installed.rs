@@ -21,9 +21,9 @@ pub(crate) struct Span {
 // The fields of a package.
 pub(crate) const NAME: usize = 0;
 pub(crate) const VERSION: usize = 1;
-const DEPENDS: usize = 2;
-const PROVIDES: usize = 3;
-const ARCH: usize = 4;
+pub(crate) const DEPENDS: usize = 2;
+pub(crate) const PROVIDES: usize = 3;
+pub(crate) const ARCH: usize = 4;
 /// opkg's ABI version, or apk's tags.
 pub(crate) const ABI: usize = 5;
 /// opkg's alone, as the next one.

@@ -55,8 +55,14 @@ pub(crate) fn is_conflict(entry: &[u8]) -> bool {
 
 /// What stands before the first byte of a kind.
 pub(crate) fn head(text: &[u8], is_end: fn(u8) -> bool) -> &[u8] {
-    let end = text.iter().position(|&byte| is_end(byte));
-    end.and_then(|end| text.get(..end)).unwrap_or(text)
+    let mut end = 0;
+    for &byte in text {
+        if is_end(byte) {
+            break;
+        }
+        end += 1;
+    }
+    text.get(..end).unwrap_or(text)
 }
 
 /// Names, each with something that belongs to it: its version, who bears it.

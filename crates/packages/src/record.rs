@@ -4,15 +4,12 @@
 //! a record in both.
 
 use crate::error::Fault;
-use crate::installed::{Entry, ABI, AUTOMATIC, NAME, STATUS, VERSION};
+use crate::installed::{Entry, ABI, ARCH, AUTOMATIC, DEPENDS, NAME, PROVIDES, STATUS, VERSION};
 use crate::lines::{printable, MAX_LINE};
 use crate::list::{head, Entries};
 use crate::{Database, Installed, Style};
 
-/// apk's letters, in the order of [`Entry::fields`].
-const APK_FIELDS: &[u8] = b"PVDpAg";
-
-/// opkg's fields that are kept, in the same order, and two more.
+/// opkg's fields that are kept, in the order of [`Entry::fields`].
 const OPKG_FIELDS: &[u8] =
     b"Package Version Depends Provides Architecture ABIVersion Status Auto-Installed";
 
@@ -53,7 +50,7 @@ impl Record {
         self.begun = true;
         let (field, key) = match (self.set.database(), line) {
             (Database::Opkg, _) => opkg_field(line),
-            (_, [letter, b':', ..]) => (APK_FIELDS.iter().position(|field| field == letter), 1),
+            (_, [letter, b':', ..]) => (apk_field(*letter), 1),
             _ => return Ok(()),
         };
         match field {
@@ -123,6 +120,19 @@ impl Record {
     }
 }
 
+/// Which of the fields a letter of apk's stands for.
+fn apk_field(letter: u8) -> Option<usize> {
+    Some(match letter {
+        b'P' => NAME,
+        b'V' => VERSION,
+        b'D' => DEPENDS,
+        b'p' => PROVIDES,
+        b'A' => ARCH,
+        b'g' => ABI,
+        _ => return None,
+    })
+}
+
 /// Which of opkg's fields a line holds, and where its name ends.
 fn opkg_field(line: &[u8]) -> (Option<usize>, usize) {
     let key = head(line.get(..16).unwrap_or(line), |byte| byte == b':');
@@ -130,15 +140,19 @@ fn opkg_field(line: &[u8]) -> (Option<usize>, usize) {
     (fields.position(|field| field == key), key.len())
 }
 
-/// What stands in a line from here on, without the white space around it. Only printable ASCII is
-/// taken: nothing else stands in a name, a version or a list of them, unless the file is damaged.
+/// What stands in a line from here on, without the white space around it. Only printable ASCII and
+/// tabs are taken: nothing else stands in a name, a version or a list of them, unless the file is damaged.
 pub(crate) fn text(line: &[u8], from: usize) -> Result<&[u8], Fault> {
     if line.len() > MAX_LINE {
         return Err(Fault::TooLong);
     }
     let value = line.get(from..).unwrap_or(&[]).trim_ascii();
-    if printable(value) < value.len() {
-        return Err(Fault::BadText);
+    let mut rest = value;
+    while let Some((odd, after)) = rest.get(printable(rest)..).and_then(<[u8]>::split_first) {
+        if *odd != b'\t' {
+            return Err(Fault::BadText);
+        }
+        rest = after;
     }
     Ok(value)
 }
