@@ -39,9 +39,18 @@ compile_agent() {
 # The plugin for rpcd, a shared library on the router's own musl. Leaves it in
 # dist/TARGET/attendedsysupgrade.so.
 compile_plugin() {
-	local target=$1
-	cross_cargo "$target" plugin "-C target-feature=-crt-static" rustc -p rpcd-plugin --lib \
-		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size || return 1
+	local target=$1 features=-crt-static link
+	case "$target" in
+		# Each call that is not inlined costs four words here.
+		mips*) link="-C llvm-args=-inline-threshold=60" ;;
+		*) link="-C link-arg=-Wl,--hash-style=gnu" ;;
+	esac
+	# Every ARMv7 core runs Thumb code, which is two thirds as large.
+	[ "$target" != armv7 ] || features+=,+thumb-mode
+	# shellcheck disable=SC2086  # two words
+	cross_cargo "$target" plugin "-C target-feature=$features" rustc -p rpcd-plugin --lib \
+		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size \
+		-- $link || return 1
 	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" \
 		"$DIST/$target/attendedsysupgrade.so" && trim_elf "$DIST/$target/attendedsysupgrade.so"
 }

@@ -37,17 +37,17 @@ pub enum Refused {
 
 /// A line for each, in their order: a table of texts would need a relocation for every one.
 const TEXTS: &[u8] = b"\
-busy An upgrade is already under way.
+busy An upgrade is under way.
 sysupgrade The check could not be started.
 sysupgrade The check took longer than rpcd allows.
 sysupgrade sysupgrade refuses the image.
 internal The upgrade could not be started.
-image The image must lie below /tmp, its path without . and .. and //.
+image The image must lie below /tmp, without . or .. or //.
 image There is no such image.
-image The image must be a regular file, reached by no link.
-image The image and its folder must be root's, and nobody else may write there.
-image The image has changed meanwhile.
-memory There is not enough memory.
+image The image must be a regular file, not a link.
+image Image and folder must be root's, and nobody else may write there.
+image The image has changed.
+memory No memory is left.
 packages There is no package database.
 storage The package database can't be read.
 packages The package database is damaged or too large.";
