@@ -44,13 +44,13 @@ sysupgrade sysupgrade refuses the image.
 internal The upgrade could not be started.
 image The image must lie below /tmp, without . or .. or //.
 image There is no such image.
-image The image must be a regular file, not a link.
-image Image and folder must be root's, and nobody else may write there.
+image The image must be a regular file.
+image Image and folder must be root's; nobody else may write there.
 image The image has changed.
 memory No memory is left.
 packages There is no package database.
-storage The package database can't be read.
-packages The package database is damaged or too large.";
+storage The database can't be read.
+packages The database is damaged or too large.";
 
 impl Refused {
     /// One of the agent's error kinds, and a sentence for the router's owner.

@@ -33,7 +33,8 @@ impl<'a> Iterator for Entries<'a> {
             let entry = head(self.rest, self.ends);
             self.rest = self.rest.get(entry.len() + 1..).unwrap_or(&[]);
             let entry = entry.trim_ascii();
-            if !name(entry).is_empty() {
+            let first = entry.strip_prefix(b"!").unwrap_or(entry).first();
+            if first.is_some_and(|&byte| !ends_name(byte)) {
                 return Some(entry);
             }
         }
@@ -43,9 +44,11 @@ impl<'a> Iterator for Entries<'a> {
 
 /// The name of an entry, without `!`, tag and constraint.
 pub(crate) fn name(entry: &[u8]) -> &[u8] {
-    head(entry.strip_prefix(b"!").unwrap_or(entry), |byte| {
-        matches!(byte, b'@' | b'<' | b'>' | b'=' | b'~' | b'(' | b' ' | b'\t')
-    })
+    head(entry.strip_prefix(b"!").unwrap_or(entry), ends_name)
+}
+
+fn ends_name(byte: u8) -> bool {
+    matches!(byte, b'@' | b'<' | b'>' | b'=' | b'~' | b'(' | b' ' | b'\t')
 }
 
 /// Whether an entry says that the name must not be there.
