@@ -32,6 +32,15 @@ pub fn parse(text: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(text).map_err(|error| not_understood(&error))
 }
 
+/// Anything as a line of text. Of the large messages between daemon and job, which are written far
+/// more often than read, no value is made first: the daemon then needs 7.9 instead of 10.8 million
+/// instructions for a check.
+pub fn line<T: Serialize + ?Sized>(anything: &T) -> Result<Vec<u8>, Error> {
+    let mut line = serde_json::to_vec(anything).map_err(|error| not_understood(&error))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 /// A value as a text in one line.
 #[inline(never)]
 pub fn text(value: &Value) -> String {

@@ -52,8 +52,8 @@ impl Teller {
     /// Tells an event. When nobody listens any more the daemon is on its way out, and so is the
     /// thread; there is nothing left to do about it.
     pub fn tell(&mut self, event: &Event) {
-        if let Ok(line) = json::value(event) {
-            let _ = self.0.write_all((json::text(&line) + "\n").as_bytes());
+        if let Ok(line) = json::line(event) {
+            let _ = self.0.write_all(&line);
         }
     }
 }
@@ -210,6 +210,5 @@ fn send(child: &mut Child, order: &Order) -> std::io::Result<()> {
     let Some(mut stdin) = child.stdin.take() else {
         return Err(ErrorKind::BrokenPipe.into());
     };
-    let order = json::value(order).map_err(std::io::Error::other)?;
-    stdin.write_all(json::text(&order).as_bytes())
+    stdin.write_all(&json::line(order).map_err(std::io::Error::other)?)
 }

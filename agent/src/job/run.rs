@@ -64,9 +64,9 @@ struct Teller;
 
 impl Teller {
     fn tell(&mut self, event: &Event) -> std::io::Result<()> {
-        let line = json::value(event).map_err(std::io::Error::other)?;
+        let line = json::line(event).map_err(std::io::Error::other)?;
         let mut out = std::io::stdout().lock();
-        out.write_all((json::text(&line) + "\n").as_bytes())?;
+        out.write_all(&line)?;
         out.flush()
     }
 }

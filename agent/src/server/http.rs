@@ -17,6 +17,9 @@ const MOST_REDIRECTS: usize = 3;
 /// Twice what common servers let through themselves; ureq refuses what goes beyond.
 const HEADER_LIMIT: usize = 16 * 1024;
 
+/// Of what is sent: the headers of a request in one piece, its body in several.
+const OUTPUT_BUFFER: usize = 4 * 1024;
+
 /// Of each connection, in and out; ureq's own 128 KiB are much for a router with 64 MiB. Larger
 /// than the headers may be, for only then does ureq notice that they are too large.
 const BUFFER: usize = 2 * HEADER_LIMIT;
@@ -206,7 +209,7 @@ impl Http {
             .timeout_per_read(Some(self.patience.answer))
             .max_response_header_size(HEADER_LIMIT)
             .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER);
+            .output_buffer_size(OUTPUT_BUFFER);
         Ok(config.build().new_agent())
     }
 

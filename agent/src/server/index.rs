@@ -99,11 +99,15 @@ impl Filter {
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// One bit of 4096, by FNV-1a.
+    /// One bit of 4096, by the name's last eight bytes and its length: names differ at their ends.
     fn place(name: &[u8]) -> (usize, u64) {
-        let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-        let hash = name.iter().fold(0x811c_9dc5, hash);
-        ((hash >> 26) as usize, 1 << (hash >> 20 & 63))
+        let end = name.last_chunk().map_or_else(
+            || name.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
+            |end| u64::from_be_bytes(*end),
+        );
+        // The multiplier of Fibonacci hashing: 2^64 by the golden ratio.
+        let hash = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((hash >> 58) as usize, 1 << (hash >> 52 & 63))
     }
 }
 
@@ -227,10 +231,7 @@ impl<'a> Tokens<'a> {
         }
         loop {
             let bytes = self.bytes()?;
-            let run = bytes
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\'))
-                .unwrap_or(bytes.len());
+            let run = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
             if let (Some(text), Some(bytes)) = (text.as_mut(), bytes.get(..run)) {
                 text.extend_from_slice(bytes);
                 if text.len() > TEXT_LIMIT {
