@@ -22,7 +22,7 @@ use engine::{Engine, Ticket};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use object::Handled;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use ubus::{Incoming, Request, Service, Status};
@@ -37,7 +37,7 @@ pub fn run(paths: &Paths) -> Result<(), Error> {
     let mut engine = Engine::new(paths)?;
     let mut bus = Bus {
         service: Service::new(&paths.socket(), object::spec()),
-        waiting: HashMap::new(),
+        waiting: BTreeMap::new(),
         told: None,
     };
     loop {
@@ -79,7 +79,7 @@ pub fn wait(fds: Vec<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<(), E
 struct Bus {
     service: Service,
     /// Callers whose answers take time.
-    waiting: HashMap<Ticket, Request>,
+    waiting: BTreeMap<Ticket, Request>,
     /// When subscribers were last told, and whether something changed since.
     told: Option<(Instant, bool)>,
 }
