@@ -89,7 +89,7 @@ fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
     if output.is_json() {
         output.object(&found)?;
     } else {
-        plan::show(&found, output)?;
+        plan::show(&found, options.verbose, output)?;
     }
     Ok(match found.verdict {
         Verdict::Current => ExitCode::SUCCESS,
@@ -113,7 +113,7 @@ fn upgrade(
 ) -> Result<ExitCode, Error> {
     let found = ask_plan(agent, options)?;
     if !output.is_json() {
-        plan::show(&found, output)?;
+        plan::show(&found, options.verbose, output)?;
     }
     match found.verdict {
         Verdict::Current => {

@@ -45,7 +45,8 @@ Options for all:
   --standalone      do it without the daemon
   --root DIR        work on the router below DIR
   --socket PATH     where the bus is
-  -v, --verbose     show details      -q, --quiet   show errors only
+  -v, --verbose     show the request, too
+  -q, --quiet       show errors only
   -h, --help        this text         asu --version the version of this program
 
 Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 server or network;

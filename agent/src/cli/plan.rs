@@ -3,9 +3,10 @@
 use super::output::Output;
 use crate::api::{Plan, Release, Verdict, VersionChange};
 use crate::error::Error;
+use crate::json;
 
-/// Prints what would change, package by package.
-pub fn show(plan: &Plan, output: &mut Output) -> Result<(), Error> {
+/// Prints what would change, package by package, and (`verbose`) exactly what would be asked for.
+pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error> {
     let target = &plan.target;
     let wanted = Release {
         version: target.version.clone(),
@@ -50,6 +51,10 @@ pub fn show(plan: &Plan, output: &mut Output) -> Result<(), Error> {
     let missing = packages.missing.iter().map(|package| package.name.clone());
     list("Missing", &missing.collect::<Vec<_>>(), output)?;
     list("Notes", &plan.notes, output)?;
+    if let (true, Some(request)) = (verbose, &plan.request) {
+        output.line("")?;
+        output.line(&format!("Request: {}", json::text(&json::value(request)?)))?;
+    }
     output.line("")?;
     output.line(&conclusion(plan))
 }

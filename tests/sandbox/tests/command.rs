@@ -50,6 +50,13 @@ fn check_prints_package_by_package() {
     );
     // Nothing was fetched, nothing was asked to be built.
     nothing_left(&router);
+    let verbose = asu(&router, &["-v", "check"]).stdout;
+    let request = verbose
+        .lines()
+        .find_map(|line| line.strip_prefix("Request: "));
+    let request: RequestBody = serde_json::from_str(request.unwrap()).unwrap();
+    assert_eq!(Some(request), plan.request);
+    assert!(!ended.stdout.contains("Request: "), "{ended:?}");
     let quiet = asu(&router, &["-q", "check"]);
     assert_eq!((quiet.code, quiet.stdout.as_str()), (20, ""));
 }
