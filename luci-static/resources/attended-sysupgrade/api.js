@@ -23,7 +23,7 @@ function declare(method, params) {
 const callInfo = declare('info');
 const callVersions = declare('versions');
 const callCheck = declare('check', [ 'version', 'wait' ]);
-const callStart = declare('start', [ 'goal', 'version', 'add', 'remove', 'keep', 'force' ]);
+const callStart = declare('start', [ 'goal', 'version', 'add', 'remove', 'ignore' ]);
 const callStatus = declare('status');
 const callCancel = declare('cancel');
 const callVerify = declare('verify', [ 'path' ]);
@@ -89,11 +89,10 @@ return baseclass.extend({
 
 	/**
 	 * Starts a job that ends with a verified image.
-	 * order: { version, add: [names], remove: [names] }, all optional.
+	 * order: { version, add: [names], remove: [names], ignore: [names that may be missing] }, all optional.
 	 */
 	prepare: order => ask(callStart, 'download', order.version || undefined,
-		order.add && order.add.length ? order.add : undefined,
-		order.remove && order.remove.length ? order.remove : undefined),
+		...[ order.add, order.remove, order.ignore ].map(names => names && names.length ? names : undefined)),
 
 	/**
 	 * Flashes. order: { keep, path, force }; without path the verified image in hand. `force` is left out

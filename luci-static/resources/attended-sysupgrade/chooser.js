@@ -67,7 +67,7 @@ return baseclass.extend({
 	/**
 	 * The plan, the choices it leaves, and the button that prepares the upgrade.
 	 * options: { readonly, advanced, memory: { available, tmp_free } or null, advice: what the button does,
-	 * prepare({ version, add, remove }) → promise }
+	 * prepare({ version, add, remove, ignore }) → promise }, where ignore are the missing packages to go without
 	 */
 	plan: function(plan, it) {
 		const undecided = plans.undecided(plan);
@@ -84,7 +84,8 @@ return baseclass.extend({
 		const button = widgets.button(label, 'positive important', ui.createHandlerFn(this, () => it.prepare({
 			version: plan.target.version,
 			add: add ? words(add.field) : [],
-			remove: dropped.concat(remove ? words(remove.field) : [])
+			remove: remove ? words(remove.field) : [],
+			ignore: dropped
 		}).finally(() => window.setTimeout(() => { button.disabled = !allowed(); }, 0))), !allowed());
 
 		/* A router that is up to date has nothing to ask for, unless somebody wants to see more. */

@@ -135,7 +135,7 @@ const Flow = baseclass.extend({
 
 		request.packages_versions = Object.assign({}, request.packages_versions);
 
-		for (const name of order.remove)
+		for (const name of order.remove.concat(order.ignore))
 			delete request.packages_versions[name];
 
 		if (order.add.length) {
