@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{signal, SignalKind};
 
 const USAGE: &str = "\
 Usage: sandbox [--stay] [--imagebuilder VERSION TARGET FOLDER]
@@ -150,13 +151,35 @@ Its command line:
 Its upgrade server: {}
 Its bus:            {}
 
-Enter (or the end of the input) ends it.",
+Enter, the end of the input or Ctrl-C ends it.",
         pages.url(),
         asu.display(),
         root.display(),
         world.url(),
         router.files().socket().display(),
     ))?;
-    std::io::stdin().read_line(&mut String::new())?;
-    Ok(())
+    wait_for_end()
+}
+
+/// Returns at a line, at the end of the input, or when a signal asks to end: what was started is
+/// ended and removed by its owner's `Drop`, which a signal would skip.
+fn wait_for_end() -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let line = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        tokio::select! {
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+            _ = hangup.recv() => Ok(()),
+            line = line => line?.map(|_| ()),
+        }
+    });
+    // The thread that waits for a line can't be stopped; it ends with the program.
+    runtime.shutdown_background();
+    Ok(ended?)
 }
