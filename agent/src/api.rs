@@ -368,6 +368,10 @@ pub struct Plan {
     pub packages: PackageChanges,
     /// Of the release's own choice.
     pub defaults: Defaults,
+    /// What is asked for as a change to the release's default packages: `x` comes besides, `-x`
+    /// does not come (the form that firmware-selector.openwrt.org takes).
+    #[serde(default)]
+    pub selection: Vec<String>,
     /// Sentences about everything that is not as one would expect.
     pub notes: Vec<String>,
     /// The body of the request, as it will be sent; null when blocked.
@@ -510,6 +514,15 @@ pub struct RequestBody {
     /// `squashfs`, `ext4`, where the device has both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<String>,
+    /// Further feeds: name → URL.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub repositories: BTreeMap<String, String>,
+    /// `append`: besides the server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repositories_mode: Option<String>,
+    /// The keys of those feeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository_keys: Vec<String>,
     /// Who asks: `asu/0.1.0`.
     pub client: String,
 }

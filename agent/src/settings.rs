@@ -8,6 +8,7 @@ use crate::paths::Paths;
 use crate::uci::{self, Section};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
+use std::str::FromStr;
 
 /// Where the options are, in the router's terms.
 pub const FILE: &str = "/etc/config/attendedsysupgrade";
@@ -45,6 +46,23 @@ pub struct Settings {
     pub ignored_changes: Vec<String>,
     /// Default packages that are not to come by themselves.
     pub ignored_defaults: Vec<String>,
+    /// A branch or a version to stay with.
+    pub version_to: Option<String>,
+    /// The release's packages, and nothing of what is installed besides.
+    pub clean_slate: bool,
+    /// Packages may come from the router's own feeds.
+    pub custom_feeds: bool,
+    /// Milliseconds between two questions about a build.
+    pub poll_interval: Option<u32>,
+    /// Where the command line puts a downloaded image.
+    #[serde(skip)]
+    pub image: Option<String>,
+    /// How much the command line says: above 0 more, below 0 less.
+    #[serde(skip)]
+    pub verbosity: i32,
+    /// Whether the command line writes down what it was told.
+    #[serde(skip)]
+    pub keep_files: bool,
 }
 
 impl Settings {
@@ -90,6 +108,13 @@ impl Settings {
             ignore: agent.list("ignore"),
             ignored_changes: agent.list("ignored_changes"),
             ignored_defaults: agent.list("ignored_defaults"),
+            version_to: agent.text("version_to"),
+            clean_slate: agent.flag("clean_slate", false)?,
+            custom_feeds: agent.flag("custom_feeds", false)?,
+            poll_interval: agent.number("poll_interval")?,
+            image: agent.text("image"),
+            verbosity: agent.number("verbosity")?.unwrap_or(0),
+            keep_files: agent.flag("keep", false)?,
         })
     }
 
@@ -135,7 +160,7 @@ impl<'a> Options<'a> {
         lists.find(|list| !list.is_empty()).unwrap_or_default()
     }
 
-    fn number(&self, name: &str) -> Result<Option<u32>, Error> {
+    fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
@@ -183,6 +208,33 @@ mod tests {
         assert_eq!(settings.add, ["a"]);
         assert_eq!(settings.init_script.as_deref(), Some("/y"));
         assert!(!settings.keep_settings);
+    }
+
+    /// As owut's own example has it (owut 2025, /etc/uci-defaults), uncommented, with its other
+    /// options added and lists in each of the ways it takes them.
+    #[test]
+    fn a_config_of_owut_is_read_as_owut_reads_it() {
+        let settings = Settings::parse(
+            "config owut 'owut'\n\toption verbosity         0\n\toption keep              true\n\toption init_script      '/root/data/my-init-script.sh'\n\toption image            '/tmp/my-firmware-img.bin'\n\toption rootfs_size       256\n\toption pre_install      '/etc/owut.d/pre-install.sh'\n\toption poll_interval     10000  # In milliseconds\n\tlist   ignored_defaults 'kmod-drm-i915'\n\tlist   ignored_defaults 'kmod-dwmac-intel'\n\toption ignored_changes  'auc,owut kmod-a'\n\toption version_to       '24.10-SNAPSHOT'\n\toption fstype           ext4\n\toption clean_slate      yes\n\toption add              'a, b\n c'\n\tlist   remove           'd'\n",
+        )
+        .unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        assert!(settings.keep_files && settings.clean_slate);
+        assert_eq!(settings.verbosity, 0);
+        assert_eq!(settings.init_script, text("/root/data/my-init-script.sh"));
+        assert_eq!(settings.image, text("/tmp/my-firmware-img.bin"));
+        assert_eq!(settings.pre_install, text("/etc/owut.d/pre-install.sh"));
+        assert_eq!(settings.rootfs_size, Some(256));
+        assert_eq!(settings.poll_interval, Some(10_000));
+        assert_eq!(settings.version_to, text("24.10-SNAPSHOT"));
+        assert_eq!(settings.fstype, text("ext4"));
+        assert_eq!(
+            settings.ignored_defaults,
+            ["kmod-drm-i915", "kmod-dwmac-intel"]
+        );
+        assert_eq!(settings.ignored_changes, ["auc", "owut", "kmod-a"]);
+        assert_eq!(settings.add, ["a", "b", "c"]);
+        assert_eq!(settings.remove, ["d"]);
     }
 
     #[test]

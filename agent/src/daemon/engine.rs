@@ -222,6 +222,10 @@ impl Engine {
     pub fn start(&mut self, goal: Goal, choice: Choice, wishes: Wishes) -> Result<u32, Error> {
         self.refuse_while_working()?;
         let inputs = router::inputs(&self.paths, choice)?;
+        if inputs.other_device.is_some() {
+            let sentence = "An image for another device can't be verified or installed here: the option device is for check only.";
+            return Err(Error::new(Kind::Usage, sentence));
+        }
         self.drop_image()?;
         let task = Task::job(
             &self.paths,

@@ -17,20 +17,32 @@ use ubus::{Argument, ObjectSpec};
 /// Where the object is on the bus.
 pub const PATH: &str = "attendedsysupgrade";
 
+const KEEP: (&str, Argument) = ("keep", Argument::Bool);
+const FORCE: (&str, Argument) = ("force", Argument::Bool);
+
+/// What [`Choice`] holds.
+const CHOICE: [(&str, Argument); 16] = [
+    ("version", Argument::String),
+    ("revision", Argument::String),
+    ("add", Argument::Array),
+    ("remove", Argument::Array),
+    ("ignore", Argument::Array),
+    ("ignored_defaults", Argument::Array),
+    ("ignored_changes", Argument::Array),
+    ("drop_missing", Argument::Bool),
+    ("clean_slate", Argument::Bool),
+    ("feeds", Argument::Bool),
+    ("init_script", Argument::String),
+    ("fstype", Argument::String),
+    ("rootfs_size", Argument::Int),
+    ("poll_interval", Argument::Int),
+    ("device", Argument::String),
+    FORCE,
+];
+
 /// The object as it is published.
 pub fn spec() -> ObjectSpec {
-    use Argument::{Array, Bool, String};
-    const KEEP: (&str, Argument) = ("keep", Bool);
-    const FORCE: (&str, Argument) = ("force", Bool);
-    // What `upgrade::Choice` holds.
-    const CHOICE: [(&str, Argument); 6] = [
-        ("version", String),
-        ("add", Array),
-        ("remove", Array),
-        ("ignore", Array),
-        ("drop_missing", Bool),
-        FORCE,
-    ];
+    use Argument::{Bool, String};
     ObjectSpec::new(PATH)
         .method("packagelist", &[("all", Bool)])
         .method("info", &[])
@@ -170,5 +182,52 @@ fn sysupgrade(engine: &mut Engine, arguments: &Arguments<'_>) -> Handled {
         Ok(Some(ticket)) => Handled::Later(ticket),
         Ok(None) => Handled::NotFound,
         Err(error) => Handled::Now(refusal(&error, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_is_published_with_its_type() {
+        let text = || Some("text".to_owned());
+        let names = || vec!["a".to_owned()];
+        let all = Choice {
+            version: text(),
+            revision: text(),
+            add: names(),
+            remove: names(),
+            ignore: names(),
+            ignored_defaults: names(),
+            ignored_changes: names(),
+            drop_missing: true,
+            clean_slate: true,
+            feeds: true,
+            init_script: text(),
+            fstype: text(),
+            rootfs_size: Some(1),
+            poll_interval: Some(1),
+            device: text(),
+            force: true,
+        };
+        let said = json::value(&all).unwrap();
+        let published = |(name, argument): (&str, Argument)| {
+            let is = match argument {
+                Argument::Array => Value::is_array,
+                Argument::Bool => Value::is_boolean,
+                Argument::Int => Value::is_u64,
+                _ => Value::is_string,
+            };
+            assert!(is(&said[name]), "{name}");
+        };
+        CHOICE.into_iter().for_each(published);
+        assert_eq!(said.as_object().unwrap().len(), CHOICE.len());
+        assert_eq!(Arguments(&said).choice(), Some(all));
+    }
+
+    #[test]
+    fn a_size_below_zero_is_no_choice() {
+        assert_eq!(Arguments(&json!({"rootfs_size": -1})).choice(), None);
     }
 }

@@ -6,6 +6,7 @@ use crate::paths::Paths;
 use crate::settings::Settings;
 use crate::system;
 use crate::upgrade::device::{self, Board, Device};
+use crate::upgrade::feeds::Feeds;
 use crate::upgrade::verify::{Validation, Validator};
 use crate::upgrade::{confirm, flash, installed, Choice, Inputs};
 use serde::Serialize;
@@ -22,20 +23,29 @@ const BOARD_PATIENCE: Duration = Duration::from_secs(5);
 const VALIDATION_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Everything an upgrade starts from.
-pub fn inputs(paths: &Paths, choice: Choice) -> Result<Inputs, Error> {
+pub fn inputs(paths: &Paths, mut choice: Choice) -> Result<Inputs, Error> {
     let settings = Settings::read(paths)?;
     settings.require_servers()?;
+    choice.complete(&settings);
+    if choice.init_script.is_none() {
+        choice.init_script = init_script(paths, &settings)?;
+    }
+    choice.validate()?;
     let database = installed::read(paths)?;
     let installed = installed::Installed::from_database(&database)?;
-    let first_boot = first_boot(paths, &settings)?;
     let device = device::device(paths, board(paths), &installed)?;
     let kept_defaults = confirm::kept_defaults(paths, &device.release())?;
+    let feeds = match choice.feeds {
+        true => Feeds::read(paths, &installed.database)?,
+        false => Feeds::default(),
+    };
     Ok(Inputs {
+        other_device: choice.other_device()?,
         device,
         installed,
         settings,
-        first_boot,
         choice,
+        feeds,
         kept_defaults,
     })
 }
@@ -80,7 +90,7 @@ pub fn info(paths: &Paths) -> Result<Info, Error> {
     })
 }
 
-fn first_boot(paths: &Paths, settings: &Settings) -> Result<Option<String>, Error> {
+fn init_script(paths: &Paths, settings: &Settings) -> Result<Option<String>, Error> {
     let Some(script) = &settings.init_script else {
         return Ok(None);
     };

@@ -163,13 +163,18 @@ fn first_server<T>(
 }
 
 fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
-    let device = &inputs.device;
-    offer::choose(
+    let choice = &inputs.choice;
+    let offer = offer::choose(
         client,
-        &device.info,
-        &device.running,
-        inputs.choice.version.as_deref(),
-    )
+        inputs.target_device(),
+        &inputs.device.running,
+        choice.version.as_deref(),
+    )?;
+    choice.within(&offer.limits)?;
+    if let Some(fstype) = &choice.fstype {
+        offer.require_rootfs(fstype)?;
+    }
+    Ok(offer)
 }
 
 fn plan(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Planned, Error> {
@@ -190,7 +195,11 @@ fn defaults_then(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Resu
     let info = &inputs.device.info;
     let board = info.board_name.replace(',', "_");
     let mut found = None;
-    for id in [&offer.profile.id, &board] {
+    let present_name = match inputs.other_device {
+        None => &offer.profile.id,
+        Some(_) => &board,
+    };
+    for id in [present_name, &board] {
         let (Some(path), None) = (&offer.running_path, &found) else {
             break;
         };
@@ -235,7 +244,7 @@ fn fetch(
         client,
         &request,
         &inputs.device.info,
-        &build::Pace::default(),
+        &build::Pace::new(inputs.choice.poll_interval),
         teller,
     )?;
     let mut promise = Promise::new(planned, &request, &built);

@@ -15,6 +15,23 @@ pub struct Overview {
     /// Where the server has its ImageBuilders from; older servers don't say.
     #[serde(default)]
     pub upstream_url: Option<String>,
+    /// What the server says of itself; older ones say nothing.
+    #[serde(default)]
+    pub server: Option<ServerSays>,
+}
+
+/// `server` of the overview: what may be asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerSays {
+    /// Whether images may have a script for their first boot.
+    pub allow_defaults: Option<bool>,
+    /// Folders below which feeds have to be.
+    pub repository_allow_list: Option<Vec<String>>,
+    /// MiB.
+    pub max_custom_rootfs_size_mb: Option<u32>,
+    /// Bytes.
+    pub max_defaults_length: Option<usize>,
 }
 
 /// A branch in the overview.

@@ -36,6 +36,20 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// The usual one, or `interval` milliseconds where somebody wants another.
+    pub fn new(interval: Option<u32>) -> Self {
+        let usual = Pace::default();
+        let Some(interval) = interval else {
+            return usual;
+        };
+        let near = Duration::from_millis(interval.into());
+        Pace {
+            near,
+            far: usual.far.max(near),
+            ..usual
+        }
+    }
+
     /// The pause before the next question, after `asked` questions: short at first (most images are
     /// small, and a server that has the packages at hand builds them in seconds), longer with each
     /// build before ours.

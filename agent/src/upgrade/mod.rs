@@ -8,9 +8,11 @@
 //! `VerifiedImage`, and `flash` takes nothing else.
 
 pub mod build;
+pub mod choice;
 pub mod confirm;
 pub mod device;
 pub mod download;
+pub mod feeds;
 pub mod flash;
 pub mod installed;
 pub mod offer;
@@ -18,9 +20,11 @@ pub mod plan;
 pub mod promise;
 pub mod verify;
 
-use crate::api::Phase;
+use crate::api::{DeviceInfo, Phase};
 use crate::settings::Settings;
+pub use choice::Choice;
 use device::{Device, Installed};
+use feeds::Feeds;
 use serde::{Deserialize, Serialize};
 
 /// What an upgrade starts from.
@@ -32,36 +36,25 @@ pub struct Inputs {
     pub installed: Installed,
     /// What its owner set.
     pub settings: Settings,
-    /// The text of the script for the first boot of the new system, where the owner set one.
-    pub first_boot: Option<String>,
-    /// What its owner asks for now.
+    /// What its owner asks for now, completed from the settings.
     pub choice: Choice,
+    /// Its own feeds, where packages may come from them.
+    #[serde(default)]
+    pub feeds: Feeds,
+    /// The device to plan for, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_device: Option<DeviceInfo>,
     /// The default packages of the image that runs, where one of the last upgrades wrote them down
     /// (`-x` removes x); else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_defaults: Vec<String>,
 }
 
-/// What the caller of `check` and `start` may choose.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
-pub struct Choice {
-    /// A branch or a full version; none: the newest of the running branch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Packages to add.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub add: Vec<String>,
-    /// Packages to leave out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remove: Vec<String>,
-    /// Packages that may be missing in the release.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<String>,
-    /// Any package may be missing.
-    pub drop_missing: bool,
-    /// Go below the running release.
-    pub force: bool,
+impl Inputs {
+    /// The device to plan for.
+    pub fn target_device(&self) -> &DeviceInfo {
+        self.other_device.as_ref().unwrap_or(&self.device.info)
+    }
 }
 
 /// What a stage tells while it works; a field that is `None` did not change.

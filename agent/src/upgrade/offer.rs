@@ -2,12 +2,52 @@
 
 use crate::api;
 use crate::error::{Error, Kind};
-use crate::server::answers::{Overview, OverviewBranch, PackageChange, Profile};
+use crate::server::answers::{Overview, OverviewBranch, PackageChange, Profile, ServerSays};
 use crate::server::{clean, Client};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// What a server does not do; the defaults are ASU's own, for servers that don't say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Whether images may have a script for their first boot.
+    pub allow_defaults: bool,
+    /// Bytes of that script.
+    pub defaults_length: usize,
+    /// MiB of a root file system.
+    pub rootfs_size: u32,
+    /// Folders of the feeds with which it builds; none: it does not say.
+    pub feeds: Option<Vec<String>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            allow_defaults: true,
+            defaults_length: 20_480,
+            rootfs_size: 1024,
+            feeds: None,
+        }
+    }
+}
+
+impl Limits {
+    fn of(said: Option<&ServerSays>) -> Limits {
+        let limits = Limits::default();
+        let Some(said) = said else {
+            return limits;
+        };
+        Limits {
+            allow_defaults: said.allow_defaults.unwrap_or(limits.allow_defaults),
+            defaults_length: said.max_defaults_length.unwrap_or(limits.defaults_length),
+            rootfs_size: said.max_custom_rootfs_size_mb.unwrap_or(limits.rootfs_size),
+            feeds: said.repository_allow_list.clone(),
+        }
+    }
+}
 
 /// A release for this router.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Offer {
     /// Who offers it.
     pub server: String,
@@ -27,6 +67,29 @@ pub struct Offer {
     pub package_changes: Vec<PackageChange>,
     /// The folder of the release that runs, if the server knows its branch.
     pub running_path: Option<String>,
+    /// What the server does not do.
+    pub limits: Limits,
+}
+
+impl Offer {
+    /// Refuses a type of root file system that the device's official images don't have.
+    pub fn require_rootfs(&self, wanted: &str) -> Result<(), Error> {
+        let images = self.profile.images.iter();
+        let there = images.filter(|image| !image.kind.contains("factory"));
+        let there: BTreeSet<&str> = there
+            .filter_map(|image| image.filesystem.as_deref())
+            .filter(|rootfs| *rootfs != "initramfs")
+            .collect();
+        if there.is_empty() || there.contains(wanted) {
+            return Ok(());
+        }
+        let there: Vec<&str> = there.into_iter().collect();
+        let sentence = format!(
+            "There is no image with {wanted} for this device; it has {}.",
+            clean(&there.join(", "))
+        );
+        Err(Error::new(Kind::Unsupported, sentence))
+    }
 }
 
 /// The name of a release, comparable: `24.10.0-rc1` < `24.10.0` < `24.10.2`.
@@ -74,6 +137,11 @@ impl Version {
     /// A release candidate.
     pub fn is_candidate(&self) -> bool {
         self.candidate.is_some()
+    }
+
+    /// Whether its packages are apk's: main changed to it before 25.12 was branched off.
+    pub fn has_apk(&self) -> bool {
+        self.numbers.first().is_none_or(|year| *year >= 25)
     }
 
     /// `24.10` for `24.10.2`, as branches are named.
@@ -216,6 +284,7 @@ pub fn choose(
         profile,
         package_changes: release.branch.package_changes.clone(),
         running_path: running_path(&overview, running),
+        limits: Limits::of(overview.server.as_ref()),
     })
 }
 

@@ -6,7 +6,8 @@ use asu::api::{NamedVersion, Plan, Running, VersionChange};
 use asu::server::answers::{PackageChange, Profile};
 use asu::settings::Settings;
 use asu::upgrade::device::{Device, Installed};
-use asu::upgrade::offer::Offer;
+use asu::upgrade::feeds::Feeds;
+use asu::upgrade::offer::{Limits, Offer};
 use asu::upgrade::plan::{self, Planned, Then};
 use asu::upgrade::{Choice, Inputs};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,19 @@ pub struct Options {
     pub ignore_now: Vec<String>,
     #[serde(rename = "--drop-missing")]
     pub drop_missing: bool,
+    #[serde(rename = "--ignored-defaults")]
+    pub ignored_defaults_now: Vec<String>,
+    #[serde(rename = "--ignored-changes")]
+    pub ignored_changes_now: Vec<String>,
+    #[serde(rename = "--clean-slate")]
+    pub clean_slate: bool,
+    #[serde(rename = "--rev-code")]
+    pub revision: Option<String>,
+    /// URLs.
+    pub feeds: Vec<String>,
+    /// The server's allow list; none: it has none.
+    #[serde(rename = "server allows")]
+    pub allowed: Option<Vec<String>>,
 }
 
 /// A plan in short; what is left out is empty.
@@ -91,6 +105,11 @@ pub struct Expected {
     pub removed: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request: Vec<String>,
+    /// Not compared where a case does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<String>,
 }
 
 impl Case {
@@ -123,7 +142,34 @@ impl Case {
     pub fn inputs(&self) -> Inputs {
         let (version, revision) = words(&self.running);
         let options = self.options.clone();
+        let settings = Settings {
+            add: options.add,
+            remove: options.remove,
+            ignore: options.ignore,
+            ignored_changes: options.ignored_changes,
+            ignored_defaults: options.ignored_defaults,
+            ..Settings::default()
+        };
+        let mut choice = Choice {
+            add: options.add_now,
+            remove: options.remove_now,
+            ignore: options.ignore_now,
+            ignored_changes: options.ignored_changes_now,
+            ignored_defaults: options.ignored_defaults_now,
+            drop_missing: options.drop_missing,
+            clean_slate: options.clean_slate,
+            revision: options.revision,
+            ..Choice::default()
+        };
+        choice.complete(&settings);
+        choice.validate().unwrap();
+        let feeds = options.feeds.into_iter().enumerate();
         Inputs {
+            feeds: Feeds {
+                manager: self.database.clone(),
+                repositories: feeds.map(|(n, url)| (format!("feed{n}"), url)).collect(),
+                keys: vec!["key".to_owned()],
+            },
             device: Device {
                 running: Running {
                     version,
@@ -133,21 +179,8 @@ impl Case {
                 ..Device::default()
             },
             installed: installed(&self.database, &self.world, &self.installed),
-            settings: Settings {
-                add: options.add,
-                remove: options.remove,
-                ignore: options.ignore,
-                ignored_changes: options.ignored_changes,
-                ignored_defaults: options.ignored_defaults,
-                ..Settings::default()
-            },
-            choice: Choice {
-                add: options.add_now,
-                remove: options.remove_now,
-                ignore: options.ignore_now,
-                drop_missing: options.drop_missing,
-                ..Choice::default()
-            },
+            settings,
+            choice,
             kept_defaults: self.kept.clone(),
             ..Inputs::default()
         }
@@ -173,6 +206,10 @@ impl Case {
             },
             package_changes: self.changes.clone(),
             running_path: None,
+            limits: Limits {
+                feeds: self.options.allowed.clone(),
+                ..Limits::default()
+            },
         }
     }
 }
@@ -262,8 +299,12 @@ impl Expected {
             defaults,
             notes,
             request,
+            selection,
             ..
         } = &planned.plan;
+        let feeds = request
+            .iter()
+            .flat_map(|request| request.repositories.values());
         let change = |c: &VersionChange| format!("{} {} -> {}", c.name, c.from, c.to);
         let named = |p: &NamedVersion| format!("{} {}", p.name, p.version).trim_end().to_owned();
         let request = request.iter().flat_map(|request| {
@@ -305,6 +346,8 @@ impl Expected {
             left_out: planned.left_out.clone(),
             removed: planned.removed.clone(),
             request: request.collect(),
+            selection: Some(selection.clone()),
+            feeds: feeds.cloned().collect(),
         }
     }
 }

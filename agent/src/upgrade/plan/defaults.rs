@@ -16,10 +16,14 @@ pub enum Then {
 
 impl Then {
     /// What is known without asking: the offer is for the release that runs, or the last upgrade
-    /// wrote the image's defaults down.
+    /// wrote the image's defaults down; or nobody needs to know.
     pub fn at_hand(inputs: &Inputs, offer: &Offer) -> Option<Then> {
         let running = &inputs.device.running;
-        if offer.version == running.version && is_of(&offer.profile, inputs) {
+        if inputs.choice.clean_slate {
+            return Some(Then::Known(BTreeSet::new()));
+        }
+        let same_device = inputs.other_device.is_none();
+        if same_device && offer.version == running.version && is_of(&offer.profile, inputs) {
             return Some(Then::Known(now(&offer.profile)));
         }
         let kept = &inputs.kept_defaults;

@@ -20,6 +20,8 @@ pub(super) struct Sides<'a> {
     pub now: BTreeSet<String>,
     /// Default packages that the owner does not want to hear of.
     pub ignored_defaults: &'a [String],
+    /// Packages may come from the owner's own feeds, whose indexes nobody has read.
+    pub has_feeds: bool,
     /// The release's index: name → version.
     pub available: &'a BTreeMap<String, String>,
 }
@@ -61,24 +63,39 @@ pub(super) struct Merged {
 
 /// Merges, step by step; see design section 5.
 pub(super) fn merge(sides: &Sides<'_>, then: &Then) -> Merged {
-    let mut merge = Merge {
-        sides,
-        base: BTreeSet::new(),
-        additions: BTreeSet::new(),
-        olds: BTreeMap::new(),
-        out: Merged::default(),
-    };
-    merge.out.notes.extend(sides.renames.note.clone());
+    let mut merge = Merge::new(sides);
     match then {
         Then::Known(then) => merge.carry_over(then),
         Then::Unknown(why) => merge.carry_all(why),
     }
-    merge.remove();
-    merge.add();
-    merge.refuse_bad_names();
-    merge.hold_against_the_index();
-    merge.let_replacements_stand();
-    merge.finish()
+    merge.go_on()
+}
+
+/// Takes the release's default packages as they are, and of the owner's only those that are to be
+/// added.
+pub(super) fn start_anew(sides: &Sides<'_>) -> Merged {
+    let mut merge = Merge::new(sides);
+    merge.base.clone_from(&sides.now);
+    let own = sides.present.wanted().iter().copied();
+    let goes = |name: &&str| !sides.now.contains(*name) && !sides.wishes.add.contains_key(*name);
+    let own: Vec<&str> = own.filter(goes).collect();
+    merge.note_all(&own, |names| {
+        format!("A clean slate, as you said: without your own packages {names}.")
+    });
+    merge.take_new_defaults();
+    merge.go_on()
+}
+
+impl Merged {
+    /// What is asked for as a change to the default packages `now`: `x` comes besides, `-x` does
+    /// not come.
+    pub fn selection(&self, now: &BTreeSet<String>) -> Vec<String> {
+        let added = self.names.difference(now).cloned();
+        let left_out = now.difference(&self.names);
+        added
+            .chain(left_out.map(|name| format!("-{name}")))
+            .collect()
+    }
 }
 
 /// The merge under way; [`super::wishes`], [`super::missing`] and [`super::replaced`] do their
@@ -94,7 +111,30 @@ pub(super) struct Merge<'s, 'a> {
     pub out: Merged,
 }
 
-impl<'a> Merge<'_, 'a> {
+impl<'s, 'a> Merge<'s, 'a> {
+    fn new(sides: &'s Sides<'a>) -> Self {
+        Merge {
+            sides,
+            base: BTreeSet::new(),
+            additions: BTreeSet::new(),
+            olds: BTreeMap::new(),
+            out: Merged {
+                notes: sides.renames.note.clone().into_iter().collect(),
+                ..Merged::default()
+            },
+        }
+    }
+
+    /// What follows wherever base and additions come from.
+    fn go_on(mut self) -> Merged {
+        self.remove();
+        self.add();
+        self.refuse_bad_names();
+        self.hold_against_the_index();
+        self.let_replacements_stand();
+        self.finish()
+    }
+
     pub fn note(&mut self, note: String) {
         self.out.notes.push(note);
     }

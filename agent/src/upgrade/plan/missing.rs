@@ -18,11 +18,21 @@ impl Merge<'_, '_> {
         let has = |name: &str| {
             sides.available.contains_key(name) || sides.now.contains(name) || provided(name)
         };
-        let absent: Vec<String> = self.additions.iter().filter(|n| !has(n)).cloned().collect();
+        let mut absent: Vec<String> = self.additions.iter().filter(|n| !has(n)).cloned().collect();
         if absent.is_empty() {
             return;
         }
-        self.additions.retain(|name| has(name));
+        if sides.has_feeds {
+            let (own, nowhere): (Vec<String>, Vec<String>) = absent
+                .into_iter()
+                .partition(|name| sides.present.package(name).is_some());
+            self.note_all(&own, |names| {
+                format!("Not in OpenWrt's index, and so expected from your own feeds: {names}.")
+            });
+            absent = nowhere;
+        }
+        let gone: BTreeSet<String> = absent.iter().cloned().collect();
+        self.additions.retain(|name| !gone.contains(name));
         let absent: Vec<(String, String)> = absent
             .into_iter()
             .flat_map(|new| {

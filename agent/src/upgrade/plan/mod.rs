@@ -18,10 +18,12 @@ mod wishes;
 
 pub use defaults::Then;
 
+use super::feeds::Feeds;
 use super::offer::Offer;
-use super::Inputs;
+use super::{Choice, Inputs};
 use crate::api::{Plan, RequestBody, Target, Verdict};
 use crate::error::{Error, Kind};
+use crate::server::clean;
 use merge::{Merged, Sides};
 use present::Present;
 use renames::Renames;
@@ -30,6 +32,9 @@ use wishes::Wishes;
 
 /// The distribution in a request; the servers know no other.
 const DISTRO: &str = "openwrt";
+
+/// Feeds of a request come besides the server's own; without the word they replace them.
+const ADD_FEEDS: &str = "append";
 
 /// A request that a plan stands behind. Only [`Planned::request`] makes one.
 #[derive(Clone, Debug)]
@@ -121,10 +126,12 @@ pub fn plan(
     then: &Then,
     available: &BTreeMap<String, String>,
 ) -> Planned {
-    let settings = &inputs.settings;
+    let choice = &inputs.choice;
     let present = Present::new(&inputs.installed);
-    let ignored = &settings.ignored_changes;
-    let renames = Renames::new(&offer.package_changes, &offer.revision, ignored, available);
+    let ignored = &choice.ignored_changes;
+    let (feeds, feed_notes) = inputs.feeds.for_offer(offer);
+    let (running, target) = (inputs.device.release(), target(offer, choice));
+    let renames = Renames::new(&offer.package_changes, &target.revision, ignored, available);
     let wishes = Wishes::new(inputs, &present, &renames, available);
     let sides = Sides {
         version: &offer.version,
@@ -132,18 +139,23 @@ pub fn plan(
         renames,
         wishes,
         now: defaults::now(&offer.profile),
-        ignored_defaults: &settings.ignored_defaults,
+        ignored_defaults: &choice.ignored_defaults,
+        has_feeds: !feeds.repositories.is_empty(),
         available,
     };
-    let mut merged = merge::merge(&sides, then);
+    let mut merged = match choice.clean_slate {
+        true => merge::start_anew(&sides),
+        false => merge::merge(&sides, then),
+    };
+    merged.notes.extend(feed_notes);
     let packages = changes::changes(&sides, &mut merged);
-    let (running, target) = (inputs.device.release(), target(offer));
     let verdict = changes::verdict(&running, &target, &packages, sides.present.wanted());
     merged.notes.extend(changes::note_older(&packages, verdict));
     let request = match verdict {
         Verdict::Blocked => None,
-        _ => Some(request(inputs, offer, &mut merged, available)),
+        _ => Some(request(inputs, offer, &mut merged, available, feeds)),
     };
+    let selection = merged.selection(&sides.now);
     Planned {
         plan: Plan {
             server: offer.server.clone(),
@@ -152,6 +164,7 @@ pub fn plan(
             verdict,
             packages,
             defaults: merged.defaults,
+            selection,
             notes: merged.notes,
             request,
         },
@@ -162,11 +175,15 @@ pub fn plan(
     }
 }
 
-fn target(offer: &Offer) -> Target {
+fn target(offer: &Offer, choice: &Choice) -> Target {
     let kernel = offer.profile.linux_kernel.as_ref();
+    let asked = choice.revision_of(&offer.revision);
     Target {
         version: offer.version.clone(),
-        revision: offer.revision.clone(),
+        revision: match asked.is_empty() {
+            true => offer.revision.clone(),
+            false => asked,
+        },
         kernel: kernel
             .map(|kernel| kernel.version.clone())
             .unwrap_or_default(),
@@ -175,43 +192,60 @@ fn target(offer: &Offer) -> Target {
     }
 }
 
-/// With versions, where the index knows all of them.
+/// With versions, where the index is that of the revision asked for and knows all of them.
 fn request(
     inputs: &Inputs,
     offer: &Offer,
     merged: &mut Merged,
     available: &BTreeMap<String, String>,
+    feeds: Feeds,
 ) -> RequestBody {
-    let settings = &inputs.settings;
+    let choice = &inputs.choice;
+    let version_code = choice.revision_of(&offer.revision);
     let names = &merged.names;
-    let (known, unknown): (Vec<&String>, Vec<&String>) =
-        names.iter().partition(|name| available.contains_key(*name));
-    let (mut packages, mut packages_versions) = (Vec::new(), BTreeMap::new());
-    if unknown.is_empty() {
-        let versions = known
-            .iter()
-            .filter_map(|name| available.get_key_value(*name));
-        packages_versions = versions.map(|(n, v)| (n.clone(), v.clone())).collect();
+    let unknown: Vec<&str> = names
+        .iter()
+        .filter(|name| !available.contains_key(*name))
+        .map(String::as_str)
+        .collect();
+    let why = if !version_code.is_empty() && version_code != offer.revision {
+        let announced = clean(&offer.revision);
+        Some(format!("the index is for {announced}"))
+    } else if !unknown.is_empty() {
+        Some(format!("the index does not list {}", unknown.join(", ")))
     } else {
-        packages = names.iter().cloned().collect();
-        let unknown: Vec<&str> = unknown.into_iter().map(String::as_str).collect();
-        merged.notes.push(format!(
-            "Packages are asked for without their versions, because the index does not list {}.",
-            unknown.join(", ")
-        ));
+        None
+    };
+    let (mut packages, mut packages_versions) = (Vec::new(), BTreeMap::new());
+    match why {
+        None => {
+            let versions = names
+                .iter()
+                .filter_map(|name| available.get_key_value(name));
+            packages_versions = versions.map(|(n, v)| (n.clone(), v.clone())).collect();
+        }
+        Some(why) => {
+            packages = names.iter().cloned().collect();
+            merged.notes.push(format!(
+                "Packages are asked for without their versions, because {why}."
+            ));
+        }
     }
     RequestBody {
         distro: DISTRO.to_owned(),
         version: offer.version.clone(),
-        version_code: offer.revision.clone(),
+        version_code,
         target: offer.profile.target.clone(),
         profile: offer.profile.id.clone(),
         packages,
         packages_versions,
         diff_packages: true,
-        defaults: inputs.first_boot.clone(),
-        rootfs_size_mb: settings.rootfs_size,
-        filesystem: settings.fstype.clone(),
+        defaults: choice.init_script.clone(),
+        rootfs_size_mb: choice.rootfs_size,
+        filesystem: choice.fstype.clone(),
+        repositories_mode: (!feeds.repositories.is_empty()).then(|| ADD_FEEDS.to_owned()),
+        repositories: feeds.repositories,
+        repository_keys: feeds.keys,
         client: crate::server::CLIENT.to_owned(),
     }
 }
