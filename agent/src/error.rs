@@ -5,6 +5,7 @@
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 
 /// At most so much of other programs' output travels with an error: enough for the end of an
 /// ImageBuilder's log, small against the 1 MiB a bus message may have.
@@ -98,10 +99,17 @@ impl Error {
 
     /// A file that can't be read or written; the path is never lost.
     pub fn file(path: &std::path::Path, what: &str, error: &std::io::Error) -> Self {
-        Error::new(
-            Kind::Storage,
-            format!("{} can't be {what}: {error}.", path.display()),
-        )
+        let hint = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                " Remove files that you can do without, then try again."
+            }
+            ErrorKind::FileTooLarge => {
+                " It would be larger than this router has room for: stop services that you can do without, or remove files from /tmp."
+            }
+            _ => "",
+        };
+        let sentence = format!("{} can't be {what}: {error}.{hint}", path.display());
+        Error::new(Kind::Storage, sentence)
     }
 }
 

@@ -9,7 +9,8 @@ fn main() -> ExitCode {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
-        std::process::abort();
+        // An exit code of its own: a program that is not given memory aborts.
+        std::process::exit(101);
     }));
     asu::cli::main()
 }

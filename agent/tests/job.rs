@@ -14,7 +14,8 @@ use plan_case::Case;
 use serde_json::json;
 use stand_in::{recorded, Reply, Request, StandIn};
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
 
 /// A router with luci and without ppp.
 const CASE: &str = r#"{
@@ -36,8 +37,14 @@ fn inputs(server: &StandIn) -> Inputs {
 
 /// Runs the job, and returns what it said last.
 fn run(task: Task, inputs: Inputs) -> Event {
-    let order = serde_json::to_vec(&Order { task, inputs }).unwrap();
+    let output = run_with(&serde_json::to_vec(&Order { task, inputs }).unwrap());
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn run_with(order: &[u8]) -> Output {
     let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("tmp/attended-sysupgrade.job")).unwrap();
     let mut job = Command::new(env!("CARGO_BIN_EXE_asu"))
         .arg("--root")
         .arg(root.path())
@@ -46,10 +53,14 @@ fn run(task: Task, inputs: Inputs) -> Event {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    job.stdin.take().unwrap().write_all(&order).unwrap();
-    let output = job.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    let sent = job.stdin.take().unwrap().write_all(order);
+    // A job that was ended does not read to the end.
+    sent.or_else(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
+    .unwrap();
+    job.wait_with_output().unwrap()
 }
 
 fn check(server: &StandIn) -> Plan {
@@ -206,4 +217,17 @@ fn the_same_plan_is_not_tried_again() {
         Kind::Mismatch
     );
     assert_eq!(asked(&server), ["2"]);
+}
+
+#[test]
+fn a_job_that_needs_too_much_memory_ends() {
+    // As JSON below the limit on orders, as values far beyond that on memory.
+    let order = format!("[{}0]", "[],".repeat(1_390_000));
+    let output = run_with(order.as_bytes());
+    assert_eq!(
+        output.status.signal(),
+        Some(nix::sys::signal::Signal::SIGABRT as i32),
+        "{output:?}"
+    );
+    assert!(output.stdout.is_empty());
 }

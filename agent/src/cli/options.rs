@@ -176,6 +176,8 @@ fn read(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
+    // The job has another working directory.
+    let root = std::path::absolute(root).map_err(|error| format!("--root: {error}"))?;
     options.paths = Paths::new(root, socket);
     options.command = command(words)?;
     Ok(options)

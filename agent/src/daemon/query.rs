@@ -2,7 +2,7 @@
 
 use super::engine::{Answer, Ticket};
 use super::router::{self, SystemValidator};
-use super::task::{Finished, Task};
+use super::task::{died, Finished, Task};
 use crate::api::Verification;
 use crate::error::{Error, Kind};
 use crate::job::{Downloaded, Event, Order, Task as JobTask};
@@ -110,10 +110,9 @@ impl Query {
                     valid,
                 })
             }),
-            Ok(Finished::Job(ended)) => self.answer.unwrap_or_else(|| {
-                let sentence = format!("The job that asks the server died ({ended}). Ask again.");
-                Err(Error::new(Kind::Internal, sentence))
-            }),
+            Ok(Finished::Job(ended)) => self
+                .answer
+                .unwrap_or_else(|| Err(died(ended, "asking the server"))),
             Ok(Finished::Flashed(_)) => Err(Error::new(Kind::Internal, "A question can't flash.")),
         };
         (self.tickets, answer)

@@ -2,20 +2,21 @@
 //! that hashes a file or waits for sysupgrade. Both tell what happens as one JSON event a line.
 
 use crate::error::{Error, Kind};
-use crate::job::{Event, Order};
+use crate::job::{Event, Order, MEMORY};
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::store;
-use crate::system;
+use crate::system::{self, room::mib};
 use crate::upgrade::flash::Started;
 use crate::upgrade::verify::Judged;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
 /// No event is longer than a message of the bus may be.
@@ -42,7 +43,7 @@ pub enum Finished {
     /// sysupgrade was called.
     Flashed(Result<Started, Error>),
     /// The job ended; what it had to say it said in events.
-    Job(String),
+    Job(ExitStatus),
 }
 
 /// Where a thread tells what it does.
@@ -77,12 +78,14 @@ impl Task {
         command
             .args(paths.arguments())
             .arg("job")
+            .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         if let Some((uid, gid)) = system::job_user(paths) {
             if fetches {
                 std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(failed)?;
             }
+            // Other groups are dropped with the user.
             command.uid(uid).gid(gid);
         }
         let mut child = command.spawn().map_err(failed)?;
@@ -180,7 +183,7 @@ impl Task {
                 let ended = end(&mut child).map_err(|error| {
                     Error::new(Kind::Internal, format!("The job can't be ended: {error}."))
                 })?;
-                Ok(Finished::Job(ended.to_string()))
+                Ok(Finished::Job(ended))
             }
             Some(Worker::Thread(thread)) => thread
                 .join()
@@ -201,7 +204,23 @@ impl Drop for Task {
     }
 }
 
-fn end(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
+/// Why a job is over that did not say it itself.
+pub fn died(ended: ExitStatus, doing: &str) -> Error {
+    // The library ends a program that way which is not given memory; a panic exits (see main).
+    if ended.signal() == Some(Signal::SIGABRT as i32) {
+        let sentence = format!(
+            "The job needed more than the {} of memory it may have while it was {doing}; nothing was flashed. What the server says may be too large to be true: report it to the server's operator.",
+            mib(MEMORY)
+        );
+        return Error::new(Kind::Memory, sentence);
+    }
+    let sentence = format!(
+        "The job died while it was {doing} ({ended}); nothing was flashed. Start it again."
+    );
+    Error::new(Kind::Internal, sentence)
+}
+
+fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     child.kill()?;
     child.wait()
 }

@@ -3,7 +3,7 @@
 use super::engine::{Answer, Engine, RESTARTING};
 use super::phase::{phase_word, Move};
 use super::query::verification;
-use super::task::{Finished, Task};
+use super::task::{died, Finished, Task};
 use super::{local, notices, router};
 use crate::api::{Goal, Phase};
 use crate::error::{Error, Kind};
@@ -111,12 +111,7 @@ impl Engine {
             ));
         };
         let phase = self.phase().map_or("at work", phase_word);
-        let downloaded = last_word.unwrap_or_else(|| {
-            let sentence = format!(
-                "The job died while it was {phase} ({ended}); nothing was flashed. Start it again."
-            );
-            Err(Error::new(Kind::Internal, sentence))
-        })?;
+        let downloaded = last_word.unwrap_or_else(|| Err(died(ended, phase)))?;
         self.progress(Progress {
             phase: Some(Phase::Verifying),
             ..Progress::default()

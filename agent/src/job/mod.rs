@@ -4,8 +4,10 @@
 //! It gets an [`Order`] as one JSON object on standard input, tells what happens as one
 //! [`Event`] a line on standard output, and ends. It is never asked to stop: it is killed.
 
+mod confine;
 mod run;
 
+pub use confine::MEMORY;
 pub use run::main;
 
 use crate::api::{ImageCheck, Plan, Versions};

@@ -1,5 +1,6 @@
 //! The job itself: from the order to its last word.
 
+use super::confine::{confine, confine_files};
 use super::{Downloaded, Event, Order, Task};
 use crate::api::{CheckResult, Phase};
 use crate::error::{Error, Kind};
@@ -24,7 +25,8 @@ const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Reads the order from standard input, does it, and tells of it on standard output.
 pub fn main(paths: &Paths) -> ExitCode {
     let mut teller = Teller;
-    let last_word = match order().and_then(|order| run(paths, order, &mut teller)) {
+    let ordered = confine(paths).and_then(|()| order());
+    let last_word = match ordered.and_then(|order| run(paths, order, &mut teller)) {
         Ok(event) => event,
         Err(error) => Event::Failed(error),
     };
@@ -35,14 +37,6 @@ pub fn main(paths: &Paths) -> ExitCode {
 }
 
 fn order() -> Result<Order, Error> {
-    // Without the daemon nobody waits for the image, and nobody would clean up behind us.
-    let deadly = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-    deadly.map_err(|errno| {
-        Error::new(
-            Kind::Internal,
-            format!("The job can't tie itself to its daemon: {errno}."),
-        )
-    })?;
     let mut text = Vec::new();
     let read = std::io::stdin()
         .lock()
@@ -80,6 +74,7 @@ impl Watcher for Teller {
 }
 
 fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error> {
+    confine_files(paths, order.task == Task::Download)?;
     let inputs = &order.inputs;
     if order.task == Task::Versions {
         return first_server(paths, &inputs.settings, |client, url| {

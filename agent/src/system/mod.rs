@@ -3,6 +3,7 @@
 pub mod programs;
 pub mod room;
 pub mod signals;
+pub mod unsafe_calls;
 
 use crate::api::Memory;
 use crate::error::{Error, Kind};
@@ -73,12 +74,18 @@ pub fn boot_id(paths: &Paths) -> String {
     id.map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
-/// The user below whom the job runs: uid and gid of `asu` in the router's passwd, where this
-/// process may change to it.
+/// The user as whom the job runs: uid and gid of `asu`, where this process may change to it.
 pub fn job_user(paths: &Paths) -> Option<(u32, u32)> {
-    if !nix::unistd::geteuid().is_root() {
-        return None;
-    }
+    user(paths).filter(|_| nix::unistd::geteuid().is_root())
+}
+
+/// Whether this process is the job's user.
+pub fn is_job_user(paths: &Paths) -> bool {
+    user(paths).is_some_and(|(uid, _)| uid == nix::unistd::geteuid().as_raw())
+}
+
+/// uid and gid of `asu` in the router's passwd.
+fn user(paths: &Paths) -> Option<(u32, u32)> {
     let passwd = std::fs::read_to_string(paths.real("/etc/passwd")).ok()?;
     let mut fields = passwd
         .lines()

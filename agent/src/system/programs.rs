@@ -4,15 +4,12 @@
 //! would be killed by it, and the program may be sysupgrade. Nobody else needs the file, so it has
 //! no name while it is used: nothing is left behind, whoever dies.
 
-// The one place that needs it: a session of its own can't be had from the standard library.
-#![allow(unsafe_code)]
-
+use super::unsafe_calls::own_session;
 use crate::error::{tail, Error};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -43,15 +40,7 @@ where
         .stdin(Stdio::null())
         .stdout(output.try_clone().map_err(unusable)?)
         .stderr(output.try_clone().map_err(unusable)?);
-    // SAFETY: between fork and exec only setsid and sigprocmask are called, which are
-    // async-signal-safe (POSIX) and touch no memory of ours. The command line blocks signals to
-    // hear of them in its loop; what it starts must not inherit that.
-    unsafe {
-        command.pre_exec(|| {
-            nix::unistd::setsid()?;
-            Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?)
-        });
-    }
+    own_session(&mut command);
     let status = command
         .status()
         .map_err(|error| Error::file(program, "run", &error))?;

@@ -14,6 +14,12 @@ pub fn require(paths: &Paths, size: u64) -> Result<(), Error> {
     judge(memory(paths)?, size)
 }
 
+/// No image may be larger.
+pub fn largest_image(paths: &Paths) -> Result<u64, Error> {
+    let free = memory(paths)?;
+    Ok(free.available.min(free.tmp_free).saturating_sub(RESERVE))
+}
+
 fn judge(free: Memory, size: u64) -> Result<(), Error> {
     let needed = size.saturating_add(RESERVE);
     let sentence = |what: &str, there: u64| {

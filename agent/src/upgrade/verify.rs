@@ -47,6 +47,16 @@ impl Candidate {
         })
     }
 
+    /// The open file; its position is where the last reader left it.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its name, in the router's terms.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn identity(&self) -> Result<Identity, Error> {
         let metadata = self.file.metadata();
         metadata

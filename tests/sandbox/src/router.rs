@@ -202,6 +202,7 @@ impl Router {
             fs::copy(&options.program, files.root.join(name))?;
         }
         populate(&files, options.device)?;
+        job_user(&files)?;
         files.boot()?;
         let bus = Bus::start(&files.socket(), options.ubusd.as_deref())?;
         let own = vec![files.root.join("usr/sbin/asu").into_os_string()];
@@ -274,6 +275,21 @@ impl Drop for Router {
         self.procd = None;
         self.bus = None;
     }
+}
+
+/// The user that the package makes for the agent's job, as it is on a router: nobody else has it.
+fn job_user(files: &Files) -> Result<(), Error> {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let count = USERS.fetch_add(1, Ordering::Relaxed);
+    let id = 1_000_000 + std::process::id() % 1_000_000 * 1_000 + count % 1_000;
+    let users =
+        format!("root:x:0:0:root:/root:/bin/ash\nasu:x:{id}:{id}:asu:/var/run/asu:/bin/false\n");
+    file(&files.root, "etc/passwd", &users)?;
+    // It has to reach its folder.
+    Ok(fs::set_permissions(
+        &files.root,
+        fs::Permissions::from_mode(0o755),
+    )?)
 }
 
 fn config(options: &Options) -> String {
