@@ -178,6 +178,46 @@ fn a_server_that_is_down_is_an_obstacle() {
     );
 }
 
+#[test]
+fn the_running_file_system_is_built_where_it_is_the_devices_own() {
+    let images: Vec<_> = ["squashfs", "ext4", "initramfs"]
+        .map(|filesystem| json!({"filesystem": filesystem, "name": "x.bin", "sha256": "", "type": "combined"}))
+        .to_vec();
+    let profile = json!({
+        "id": "tplink_archer-c7-v2", "target": "ath79/generic", "version_number": "24.10.2",
+        "version_code": "r28739-d9340319c6", "default_packages": [], "images": images,
+    });
+    let profile = Reply::json(200, &profile.to_string());
+    let of_release = "/json/v1/releases/24.10.2/targets/ath79/generic/tplink_archer-c7-v2.json";
+    let server = StandIn::new(move |request, _| match request.path == of_release {
+        true => profile.clone(),
+        false => answer(request, "2", &then()),
+    });
+    let asked = |running: &str, set: Option<&str>| {
+        let mut inputs = inputs(&server);
+        inputs.device.info.rootfs_type = running.to_owned();
+        inputs.choice.fstype = set.map(str::to_owned);
+        match run(Task::Check, inputs) {
+            Event::Plan(plan) => Ok(plan.request.unwrap().filesystem),
+            Event::Failed(error) => Err(error),
+            other => panic!("{}", serde_json::to_string(&other).unwrap()),
+        }
+    };
+    assert_eq!(asked("ext4", None).unwrap().as_deref(), Some("ext4"));
+    assert_eq!(asked("tmpfs", None).unwrap(), None);
+    assert_eq!(asked("initramfs", None).unwrap(), None);
+    assert_eq!(
+        asked("ext4", Some("squashfs")).unwrap().as_deref(),
+        Some("squashfs")
+    );
+    let error = asked("ext4", Some("ubifs")).unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+    assert!(
+        error.message.contains("no image with ubifs") && error.message.contains("ext4, squashfs"),
+        "{error}"
+    );
+}
+
 /// The versions of luci in the requests for a build.
 fn asked(server: &StandIn) -> Vec<String> {
     let requests = server.requests();

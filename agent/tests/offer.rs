@@ -187,7 +187,9 @@ fn a_target_that_is_not_built() {
     );
     let error = offered("x", "no/such", "24.10.0", None).unwrap_err();
     assert!(
-        error.message.contains("builds nothing for no/such"),
+        error
+            .message
+            .contains("does not build 24.10.2 for no/such. If"),
         "{error}"
     );
 }
@@ -239,13 +241,74 @@ fn a_board_under_another_name_is_found_upstream() {
 }
 
 #[test]
-fn without_a_profile_of_its_own_a_board_is_generic() {
-    let (offer, asked) = with_upstream(Reply::json(200, r#"{"profiles":{}}"#), true);
+fn without_a_profile_of_its_own_a_board_is_generic_where_there_is_no_other() {
+    let (offer, asked) = with_upstream(Reply::json(200, r#"{"profiles":{"generic":{}}}"#), true);
     assert!(offer.is_ok());
     assert!(
         asked.last().unwrap().ends_with("/generic.json"),
         "{asked:?}"
     );
+    let octeon = r#"{"profiles":{"generic":{},"ubnt_edgerouter":{"supported_devices":["ubnt,edgerouter"]}}}"#;
+    let (offer, asked) = with_upstream(Reply::json(200, octeon), true);
+    assert_eq!(offer.unwrap_err().kind, Kind::Unsupported);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[test]
+fn armsr_and_loongarch_are_generic_whatever_their_boards_say() {
+    let server = StandIn::new(|request, _| {
+        if request.path.ends_with("overview.json") {
+            Reply::json(
+                200,
+                r#"{"branches":{"24.10":{"path":"releases/{version}","versions":["24.10.2"]}}}"#,
+            )
+        } else if request.path.ends_with("/generic.json") {
+            Reply::recorded("025")
+        } else {
+            Reply::recorded("026")
+        }
+    });
+    let client = Client::new(&server.url(), &Options::default()).unwrap();
+    for (board, target) in [
+        ("qemu,qemu-virtual-machine", "armsr/armv8"),
+        ("loongson,x", "loongarch64/generic"),
+    ] {
+        choose(&client, &device(board, target), &running("24.10.0"), None).unwrap();
+    }
+    assert_eq!(server.lines().len(), 4, "{:?}", server.lines());
+}
+
+#[test]
+fn a_target_that_the_newest_release_lacks_is_still_found_in_an_older_one() {
+    let server = StandIn::new(|request, _| {
+        if request.path.ends_with("overview.json") {
+            let branch = r#"{"path":"releases/{version}","versions":["24.10.3","24.10.2"],"targets":{"x86/64":"x86_64"}}"#;
+            Reply::json(
+                200,
+                &format!(
+                    r#"{{"branches":{{"24.10":{branch},"23.05":{{"path":"x","versions":["23.05.5"],"enabled":false}}}}}}"#
+                ),
+            )
+        } else if request.path.contains("/24.10.2/") {
+            Reply::recorded("025")
+        } else {
+            Reply::recorded("026")
+        }
+    });
+    let client = Client::new(&server.url(), &Options::default()).unwrap();
+    let archer = device(ARCHER.0, ARCHER.1);
+    let choose = |asked| choose(&client, &archer, &running("24.10.0"), asked);
+    let offer = choose(Some("24.10.2")).unwrap();
+    assert_eq!(offer.arch, "mips_24kc");
+    let error = choose(None).unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("does not build 24.10.3 for ath79/generic"),
+        "{error}"
+    );
+    let error = choose(Some("23.05.5")).unwrap_err();
+    assert!(error.message.contains("does not build 23.05.5"), "{error}");
 }
 
 #[test]

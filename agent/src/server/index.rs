@@ -54,20 +54,27 @@ pub(super) fn versions(
     Ok(seen)
 }
 
-/// Looks through upstream's `{"profiles": {id: {"supported_devices": [board]}}}` for a board.
+/// Looks through upstream's `{"profiles": {id: {"supported_devices": [board]}}}` for a board; comma
+/// and underscore are one. Where none supports it, `generic` does, if there is no other profile.
 pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<String>, Error> {
-    let mut found = None;
+    let plain = |name: &str| name.replace(',', "_");
+    let board = plain(board);
+    let (mut found, mut generic, mut others) = (None, false, false);
     Tokens::new(body).object(&mut |tokens, key| {
         if key != b"profiles" {
             return tokens.skip();
         }
         tokens.object(&mut |tokens, id| {
+            match id {
+                b"generic" => generic = true,
+                _ => others = true,
+            }
             tokens.object(&mut |tokens, key| {
                 if key != b"supported_devices" {
                     return tokens.skip();
                 }
                 tokens.array(&mut |tokens| {
-                    if tokens.text()? == board && found.is_none() {
+                    if plain(&tokens.text()?) == board && found.is_none() {
                         found = Some(as_text(id)?.to_owned());
                     }
                     Ok(())
@@ -75,7 +82,7 @@ pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<Stri
             })
         })
     })?;
-    Ok(found)
+    Ok(found.or_else(|| (generic && !others).then(|| "generic".to_owned())))
 }
 
 /// Tells nearly all names that nobody asked about from the others without comparing a string:
@@ -447,6 +454,13 @@ mod tests {
         let find = |board| profile_of(&mut json.as_bytes(), board).unwrap();
         assert_eq!(find("c").as_deref(), Some("one"));
         assert_eq!(find("d,e").as_deref(), Some("two"));
-        assert_eq!(find("d_e"), None);
+        assert_eq!(find("d_e").as_deref(), Some("two"));
+        assert_eq!(find("f"), None);
+        let generic = |json: &str| profile_of(&mut json.as_bytes(), "f").unwrap();
+        assert_eq!(
+            generic(r#"{"profiles":{"generic":{}}}"#).as_deref(),
+            Some("generic")
+        );
+        assert_eq!(generic(r#"{"profiles":{"generic":{},"er":{}}}"#), None);
     }
 }

@@ -187,7 +187,9 @@ const NOT_FOR_SYSUPGRADE: [&str; 4] = ["factory", "kernel", "rootfs", "initramfs
 
 /// The image for this router: of its rootfs type, and
 ///
-/// - where boards start by EFI or BIOS (x86, armsr, loongarch): `combined-efi` or `combined`;
+/// - of a PC (x86): `combined-efi` or `combined`, as it started;
+/// - where boards start by EFI only (armsr, loongarch): whichever of the two there is, since releases
+///   call it now this, now that, and not all of them show /sys/firmware/efi (efahl/owut#21, #52);
 /// - else `sysupgrade`, else the one type there is that is not for other means (`nand-sysupgrade`,
 ///   `sdcard`, `trx`, …).
 pub fn choose_image<'a>(
@@ -207,12 +209,16 @@ pub fn choose_image<'a>(
             .filter(|image| image.kind == kind)
             .collect::<Vec<_>>()
     };
-    let wanted = match target.split('/').next() {
-        Some("x86" | "armsr" | "loongarch64") if boot == "efi" => "combined-efi",
-        Some("x86" | "armsr" | "loongarch64") => "combined",
-        _ => "sysupgrade",
+    let (wanted, or) = match (target.split('/').next(), boot) {
+        (Some("x86"), "efi") => ("combined-efi", ""),
+        (Some("x86"), _) => ("combined", ""),
+        (Some("armsr" | "loongarch64"), _) => ("combined-efi", "combined"),
+        _ => ("sysupgrade", ""),
     };
     let mut candidates = of_kind(wanted);
+    if candidates.is_empty() {
+        candidates = of_kind(or);
+    }
     if candidates.is_empty() && wanted == "sysupgrade" {
         let other = |image: &&ImageFile| {
             !NOT_FOR_SYSUPGRADE

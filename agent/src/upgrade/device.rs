@@ -156,10 +156,15 @@ pub fn device(paths: &Paths, board: Board, installed: &Installed) -> Result<Devi
     })
 }
 
+/// Targets with one image for all boards, whatever those call themselves.
+pub(super) fn has_generic_image(target: &str) -> bool {
+    let family = target.split('/').next().unwrap_or_default();
+    matches!(family, "x86" | "armsr" | "loongarch64")
+}
+
 /// `efi` or `bios` for the targets whose images differ in that, else nothing.
 fn boot(paths: &Paths, target: &str) -> &'static str {
-    let family = target.split('/').next().unwrap_or_default();
-    if !matches!(family, "x86" | "armsr" | "loongarch64") {
+    if !has_generic_image(target) {
         ""
     } else if paths.real("/sys/firmware/efi").exists() {
         "efi"

@@ -1,5 +1,6 @@
 //! What the server has for this router: releases, the one that is offered, the device's profile.
 
+use super::device::has_generic_image;
 use crate::api;
 use crate::error::{Error, Kind};
 use crate::server::answers::{Overview, OverviewBranch, PackageChange, Profile, ServerSays};
@@ -74,12 +75,7 @@ pub struct Offer {
 impl Offer {
     /// Refuses a type of root file system that the device's official images don't have.
     pub fn require_rootfs(&self, wanted: &str) -> Result<(), Error> {
-        let images = self.profile.images.iter();
-        let there = images.filter(|image| !image.kind.contains("factory"));
-        let there: BTreeSet<&str> = there
-            .filter_map(|image| image.filesystem.as_deref())
-            .filter(|rootfs| *rootfs != "initramfs")
-            .collect();
+        let there = self.filesystems();
         if there.is_empty() || there.contains(wanted) {
             return Ok(());
         }
@@ -89,6 +85,16 @@ impl Offer {
             clean(&there.join(", "))
         );
         Err(Error::new(Kind::Unsupported, sentence))
+    }
+
+    /// The root file systems of the device's official images for sysupgrade; `initramfs`, which
+    /// runs from memory, is none.
+    pub fn filesystems(&self) -> BTreeSet<&str> {
+        let images = self.profile.images.iter();
+        let images = images.filter(|image| !image.kind.contains("factory"));
+        let all = images.filter_map(|image| image.filesystem.as_deref());
+        all.filter(|name| !name.is_empty() && *name != "initramfs")
+            .collect()
     }
 }
 
@@ -268,8 +274,18 @@ pub fn choose(
     let overview = client.overview()?;
     let release = choose_release(&overview, &device.target, running, version)?;
     let path = release.branch.path.replace("{version}", &release.version);
-    let profile = find_profile(client, &overview, &path, device)?;
-    let archs = [release.arch, &profile.arch_packages, &device.arch];
+    let arch = arch_of(release.branch, &device.target);
+    let profile = find_profile(client, &overview, &path, device).map_err(|error| match arch {
+        None if error.kind == Kind::Unsupported => {
+            not_there(&overview, &device.target, &release.version)
+        }
+        _ => error,
+    })?;
+    let archs = [
+        arch.unwrap_or_default(),
+        &profile.arch_packages,
+        &device.arch,
+    ];
     let arch = archs
         .iter()
         .find(|arch| !arch.is_empty())
@@ -298,7 +314,6 @@ fn running_path(overview: &Overview, running: &api::Running) -> Option<String> {
 struct Release<'a> {
     name: &'a str,
     branch: &'a OverviewBranch,
-    arch: &'a str,
     version: String,
 }
 
@@ -317,11 +332,13 @@ fn choose_release<'a>(
         .branches
         .get_key_value(name)
         .ok_or_else(|| not_there(overview, target, name))?;
-    let arch = arch_of(branch, target).ok_or_else(|| not_there(overview, target, &version))?;
+    // Its targets are those of its newest version, so they rule out no other one.
+    if !branch.enabled {
+        return Err(not_there(overview, target, &version));
+    }
     Ok(Release {
         name,
         branch,
-        arch,
         version,
     })
 }
@@ -388,7 +405,11 @@ fn not_there(overview: &Overview, target: &str, wanted: &str) -> Error {
         .map(|(name, _)| name.as_str())
         .collect();
     let sentence = match there.as_slice() {
-        [] => format!("The upgrade server builds nothing for {}.", clean(target)),
+        [] => format!(
+            "The upgrade server does not build {} for {}. If the release is new, try again later.",
+            clean(wanted),
+            clean(target)
+        ),
         there => format!(
             "The upgrade server does not build {} for {}; it has {}. Choose one with --version.",
             clean(wanted),
@@ -399,7 +420,8 @@ fn not_there(overview: &Overview, target: &str, wanted: &str) -> Error {
     Error::new(Kind::Unsupported, sentence)
 }
 
-/// The device: by its board name, else by who supports the board, else the target's `generic`.
+/// The device: by its board name, else by who supports the board, else the target's `generic` where
+/// there is no other profile. (octeon has one among others, and its image is not for their boards.)
 fn find_profile(
     client: &Client,
     overview: &Overview,
@@ -407,29 +429,24 @@ fn find_profile(
     device: &api::DeviceInfo,
 ) -> Result<Profile, Error> {
     let target = &device.target;
-    let generic = || client.profile(path, target, "generic");
-    if target.starts_with("x86/") {
-        return generic()?.ok_or_else(|| unknown_device(device, ""));
+    let unknown = |trouble: &str| unknown_device(device, trouble);
+    if has_generic_image(target) {
+        let profile = client.profile(path, target, "generic")?;
+        return profile.ok_or_else(|| unknown(""));
     }
     if let Some(profile) = client.profile(path, target, &device.board_name.replace(',', "_"))? {
         return Ok(profile);
     }
-    let (by_board, trouble) = match &overview.upstream_url {
-        None => (None, String::new()),
-        Some(upstream) => match client.upstream_profile(upstream, path, target, &device.board_name)
-        {
-            Ok(id) => (id, String::new()),
-            Err(error) => (None, error.to_string()),
-        },
+    let Some(upstream) = &overview.upstream_url else {
+        return Err(unknown(
+            "The server does not say where other names of boards are listed.",
+        ));
     };
-    let supported = match by_board {
-        Some(id) => client.profile(path, target, &id)?,
-        None => None,
-    };
-    match supported {
-        Some(profile) => Ok(profile),
-        None => generic()?.ok_or_else(|| unknown_device(device, &trouble)),
-    }
+    let id = client.upstream_profile(upstream, path, target, &device.board_name);
+    let id = id.map_err(|error| unknown(&error.to_string()))?;
+    let id = id.ok_or_else(|| unknown(""))?;
+    let profile = client.profile(path, target, &id)?;
+    profile.ok_or_else(|| unknown(""))
 }
 
 fn unknown_device(device: &api::DeviceInfo, trouble: &str) -> Error {

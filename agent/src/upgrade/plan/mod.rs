@@ -242,12 +242,21 @@ fn request(
         diff_packages: true,
         defaults: choice.init_script.clone(),
         rootfs_size_mb: choice.rootfs_size,
-        filesystem: choice.fstype.clone(),
+        filesystem: filesystem(inputs, offer),
         repositories_mode: (!feeds.repositories.is_empty()).then(|| ADD_FEEDS.to_owned()),
         repositories: feeds.repositories,
         repository_keys: feeds.keys,
         client: crate::server::CLIENT.to_owned(),
     }
+}
+
+/// What is set, else the running one where the device's images come with it: then the server
+/// builds no others (for a PC each image twice).
+fn filesystem(inputs: &Inputs, offer: &Offer) -> Option<String> {
+    let running = &inputs.device.info.rootfs_type;
+    let is_built = offer.filesystems().contains(running.as_str());
+    let set = inputs.choice.fstype.clone();
+    set.or_else(|| is_built.then(|| running.clone()))
 }
 
 /// `r28739-d9340319c6` → 28739
