@@ -1,6 +1,7 @@
 //! An upgrade server: answers as the public attended sysupgrade server does, and builds images by running an ImageBuilder.
 //!
-//! All in one process: the API, a bounded queue, workers, the store. It can be embedded:
+//! All in one process: the API, a bounded queue, workers, the store. A request flows through the modules in this order: `api`
+//! reads it, `request` judges it with what `site` knows of the download site, `queue` keeps it, `worker` builds it. As a library:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), asu_server::Error> {
@@ -15,27 +16,21 @@
 //! `/srv/imagebuilders/24.10.2/ath79/generic`: an unpacked archive of the upstream site.
 #![forbid(unsafe_code)]
 
-mod answer;
 mod api;
-mod build;
-mod changes;
-mod complaints;
 mod config;
+#[cfg(feature = "demo")]
+mod demo;
 mod error;
-mod imagebuilder;
-mod indexes;
-mod job;
-mod make;
-mod place;
 mod queue;
-mod releases;
 mod request;
 mod server;
-mod store;
+mod site;
 mod time;
-mod upstream;
-mod validate;
+mod worker;
 
+pub use config::file;
 pub use config::{Branch, Config, Lifetimes};
+#[cfg(feature = "demo")]
+pub use demo::Demo;
 pub use error::Error;
 pub use server::{start, Server};

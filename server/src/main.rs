@@ -1,40 +1,55 @@
 //! The upgrade server as a program.
 #![forbid(unsafe_code)]
 
-use asu_server::{start, Config};
+use asu_server::{file, start, Config};
+use lexopt::{Arg, Parser, ValueExt as _};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 const USAGE: &str = "\
-usage: asu-server --store DIR --imagebuilders DIR [--listen ADDRESS:PORT] [--upstream URL] [--workers N]
-                  [--max-pending N] [--job-timeout SECONDS] [--allow-defaults]
+usage: asu-server [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
+       asu-server --demo [--listen ADDRESS:PORT]
 
-Serves the API of the attended sysupgrade server and builds images with the ImageBuilders below DIR: unpacked archives in
-VERSION/TARGET/SUBTARGET, for instance 24.10.2/ath79/generic. Listens on 127.0.0.1:8000 if nothing else is said.
+Serves the API of the attended sysupgrade server and builds images, all in one process. Without a configuration it keeps
+its data below $STATE_DIRECTORY, $XDG_STATE_HOME/asu-server or ~/.local/state/asu-server, and listens on 127.0.0.1:8000.
+
+  --config FILE   a TOML file; docs/server.md describes it
+  --data DIR      where to keep images, jobs and ImageBuilders
+  --listen A:P    where to listen
+  --check         read the configuration, say what is wrong with it, and end
+  --demo          a server to look at: with a small download site and ImageBuilder of its own, on loopback
 ";
 
+#[derive(Debug, Default)]
+struct Options {
+    config: Option<PathBuf>,
+    data: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    check: bool,
+    demo: bool,
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let config = match configure(&arguments) {
-        Ok(config) => config,
-        Err(why) => {
-            eprint!("{why}\n{USAGE}");
+    let options = match options() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprint!("{error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match start(config) {
-        Ok(server) => {
-            println!("{}", server.url());
-            server.wait();
-            ExitCode::SUCCESS
-        }
+    let result = if options.demo {
+        demo(&options)
+    } else {
+        run(&options)
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -42,42 +57,78 @@ fn main() -> ExitCode {
     }
 }
 
-fn configure(arguments: &[String]) -> Result<Config, String> {
-    let mut config = Config::new("https://downloads.openwrt.org", "", "");
-    config.listen = ([127, 0, 0, 1], 8000).into();
-    let mut words = arguments.iter();
-    while let Some(option) = words.next() {
-        let mut value = || {
-            words
-                .next()
-                .cloned()
-                .ok_or(format!("{option} wants a value."))
-        };
-        match option.as_str() {
-            "--store" => config.store = value()?.into(),
-            "--imagebuilders" => config.imagebuilders = value()?.into(),
-            "--upstream" => config.upstream_url = value()?.trim_end_matches('/').to_owned(),
-            "--listen" => {
-                config.listen = value()?
-                    .parse()
-                    .map_err(|_| "--listen wants ADDRESS:PORT.".to_owned())?
-            }
-            "--workers" => config.workers = number(option, &value()?)?,
-            "--max-pending" => config.max_pending = number(option, &value()?)?,
-            "--job-timeout" => {
-                config.job_timeout = Duration::from_secs(number(option, &value()?)? as u64)
-            }
-            "--allow-defaults" => config.allow_defaults = true,
-            other => return Err(format!("There is no option {other}.")),
+/// The options of the command line; `None` if only help is wanted.
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options::default();
+    let mut parser = Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("config") => options.config = Some(parser.value()?.into()),
+            Arg::Long("data") => options.data = Some(parser.value()?.into()),
+            Arg::Long("listen") => options.listen = Some(parser.value()?.parse()?),
+            Arg::Long("check") => options.check = true,
+            Arg::Long("demo") => options.demo = true,
+            other => return Err(other.unexpected()),
         }
     }
-    if config.store.as_os_str().is_empty() || config.imagebuilders.as_os_str().is_empty() {
-        return Err("--store and --imagebuilders are needed.".to_owned());
+    Ok(Some(options))
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let config = configure(options)?;
+    if options.check {
+        println!("The configuration is good.");
+        return Ok(());
+    }
+    let server = start(config)?;
+    println!("{}", server.url());
+    server.wait();
+    Ok(())
+}
+
+fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
+    let data = options.data.clone().or_else(state_folder);
+    let mut config = match &options.config {
+        Some(path) => {
+            let said = |error: &dyn Error| format!("{}: {error}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| said(&error))?;
+            // The file may say itself where the data goes.
+            let data = data.unwrap_or_else(|| PathBuf::from("/var/lib/asu-server"));
+            file::parse(&text, &data).map_err(|error| said(&error))?
+        }
+        None => file::standard(&data.ok_or("Where shall the data go? Say --data DIR.")?),
+    };
+    if let Some(listen) = options.listen {
+        config.listen = listen;
     }
     Ok(config)
 }
 
-fn number(option: &str, text: &str) -> Result<usize, String> {
-    text.parse()
-        .map_err(|_| format!("{option} wants a number."))
+/// Where a service or a user keeps what programs remember.
+fn state_folder() -> Option<PathBuf> {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from)
+    };
+    variable("STATE_DIRECTORY")
+        .or_else(|| Some(variable("XDG_STATE_HOME")?.join("asu-server")))
+        .or_else(|| Some(variable("HOME")?.join(".local/state/asu-server")))
+}
+
+#[cfg(feature = "demo")]
+fn demo(options: &Options) -> Result<(), Box<dyn Error>> {
+    let listen = options
+        .listen
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000)));
+    let demo = asu_server::Demo::start(listen)?;
+    println!("{}", demo.server.url());
+    println!("Its download site: {}", demo.site.url());
+    demo.server.wait();
+    Ok(())
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo(_: &Options) -> Result<(), Box<dyn Error>> {
+    Err("This asu-server was built without its demonstration.".into())
 }

@@ -1,11 +1,12 @@
 //! Starts and stops a server in threads of its own.
 
-use crate::api::{self, Shared};
-use crate::build::Workshop;
+mod connections;
+
+use crate::api::Shared;
 use crate::queue::Queue;
-use crate::upstream::Upstream;
+use crate::site::Site;
+use crate::worker::Workshop;
 use crate::{Config, Error};
-use axum::Router;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 
 /// How long requests to the download site may keep the server from stopping.
 const PARTING: Duration = Duration::from_secs(1);
+/// How often old builds are looked for.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// A running server; it stops when this is dropped.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub struct Server {
 /// [`Error::Io`] where the store can't be made or the address not be had.
 pub fn start(config: Config) -> Result<Server, Error> {
     std::fs::create_dir_all(&config.store).map_err(Error::io(&config.store))?;
+    let queue = Queue::open(&config)?;
     let name = PathBuf::from(config.listen.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -45,7 +49,7 @@ pub fn start(config: Config) -> Result<Server, Error> {
         .map_err(Error::io(&name))?;
     let addr = listener.local_addr().map_err(Error::io(&name))?;
     let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || serve(runtime, listener, config, stopped));
+    let thread = std::thread::spawn(move || serve(runtime, listener, config, queue, stopped));
     Ok(Server {
         addr,
         stop: Some(stop),
@@ -53,28 +57,39 @@ pub fn start(config: Config) -> Result<Server, Error> {
     })
 }
 
-fn serve(runtime: Runtime, listener: TcpListener, config: Config, stopped: oneshot::Receiver<()>) {
+fn serve(
+    runtime: Runtime,
+    listener: TcpListener,
+    config: Config,
+    queue: Queue,
+    stopped: oneshot::Receiver<()>,
+) {
     let config = Arc::new(config);
-    let queue = Arc::new(Queue::default());
-    let upstream = Upstream::new(&config.upstream_url, config.upstream_lifetime);
+    let site = Site::new(&config.upstream_url, config.upstream_lifetime);
     let workshop = Workshop::new(config.clone(), queue.clone());
     for _ in 0..config.workers {
         runtime.spawn(workshop.clone().work());
     }
-    let app = Router::new().fallback(api::handle).with_state(Shared {
-        config,
-        upstream,
-        queue,
-    });
+    runtime.spawn(tidy(queue.clone()));
+    let shared = Shared::new(config, site, queue);
     runtime.block_on(async {
         tokio::select! {
-            // It only ends when it is stopped.
-            _ = axum::serve(listener, app) => {}
+            () = connections::serve(listener, shared) => {}
             _ = stopped => {}
         }
     });
     // Ends connections and kills builds.
     runtime.shutdown_timeout(PARTING);
+}
+
+/// Forgets old builds from time to time, also while nobody asks for new ones.
+async fn tidy(queue: Queue) {
+    loop {
+        tokio::time::sleep(TIDYING).await;
+        if let Err(error) = queue.tidy().await {
+            eprintln!("Old builds could not be removed: {error}");
+        }
+    }
 }
 
 impl Server {

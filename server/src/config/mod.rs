@@ -1,4 +1,6 @@
-//! What a server is told before it starts.
+//! What a server is told before it starts. [`file`] reads it from TOML.
+
+pub mod file;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ pub struct Config {
     pub upstream_url: String,
     /// Where built images are kept; a folder for each request hash below it.
     pub store: PathBuf,
+    /// Where unfinished and finished jobs are remembered, so that a restart forgets none; without it they are in memory only.
+    pub jobs: Option<PathBuf>,
     /// Where ImageBuilders are: `VERSION/TARGET/SUBTARGET` below it.
     pub imagebuilders: PathBuf,
     /// ImageBuilders elsewhere: (version, target) → folder. They come before those below `imagebuilders`.
@@ -27,6 +31,10 @@ pub struct Config {
     pub workers: usize,
     /// How many requests may wait; one more than that is still taken, as the public server does.
     pub max_pending: usize,
+    /// How many connections are served at once; more wait in the system's queue.
+    pub max_connections: usize,
+    /// How long a client may take to send the head of a request, and again for its body.
+    pub patience: Duration,
     /// How long one build may take.
     pub job_timeout: Duration,
     /// Whether a first-boot script (`defaults`) is accepted.
@@ -41,6 +49,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How many finished builds are kept at most; the oldest goes first, its images with it.
     pub max_finished: usize,
+    /// Who knows this may delete builds; without it nobody may.
+    pub admin_token: Option<String>,
     /// Whom to write to, shown in the overview.
     pub contact: String,
 }
@@ -118,6 +128,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstream_url: upstream_url.trim_end_matches('/').to_owned(),
             store: store.into(),
+            jobs: None,
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),
             branches: std::iter::once(Branch::snapshot())
@@ -125,6 +136,8 @@ impl Config {
                 .collect(),
             workers: 1,
             max_pending: 200,
+            max_connections: 4096,
+            patience: Duration::from_secs(30),
             job_timeout: Duration::from_secs(10 * MINUTE),
             allow_defaults: false,
             max_defaults_length: 20480,
@@ -137,6 +150,7 @@ impl Config {
                 failure: Duration::from_secs(HOUR),
             },
             max_finished: 1000,
+            admin_token: None,
             contact: String::new(),
         }
     }

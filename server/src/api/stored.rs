@@ -1,6 +1,7 @@
 //! Serves built images: whole or in part.
 
-use crate::{answer, time};
+use super::answer;
+use crate::time;
 use axum::body::Body;
 use axum::http::{header, HeaderMap, HeaderName, Response, StatusCode};
 use serde_json::json;
@@ -30,7 +31,7 @@ pub async fn file(store: &Path, folder: &str, name: &str, headers: &HeaderMap) -
 }
 
 fn missing() -> Response<Body> {
-    answer::json(404, &json!({"detail": "Not found"}))
+    answer::json(404, &json!({"detail": "Not found"})).map(Body::from)
 }
 
 struct Found {
@@ -86,7 +87,7 @@ async fn send(mut found: Found, name: &str, headers: &HeaderMap) -> Response<Bod
         .await
         .is_err()
     {
-        return answer::internal_error();
+        return answer::internal_error().map(Body::from);
     }
     let mut response = Response::new(Body::from_stream(ReaderStream::new(found.file.take(count))));
     *response.status_mut() = status;
@@ -112,7 +113,8 @@ async fn send(mut found: Found, name: &str, headers: &HeaderMap) -> Response<Bod
 }
 
 fn unsatisfiable(length: u64) -> Response<Body> {
-    let response = answer::json(416, &json!({"detail": "Requested Range Not Satisfiable"}));
+    let response =
+        answer::json(416, &json!({"detail": "Requested Range Not Satisfiable"})).map(Body::from);
     answer::with_header(
         response,
         header::CONTENT_RANGE,

@@ -1,6 +1,6 @@
 //! What an ImageBuilder says of itself, and where it is.
 
-use crate::releases::is_plain;
+use crate::site::releases::is_plain;
 use crate::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,12 +1,17 @@
 //! One build, step by step.
 
-use crate::imagebuilder::{self, Info};
-use crate::job::{Job, State, Step};
-use crate::make::{self, Output, Stopped};
-use crate::place::Place;
+mod complaints;
+mod imagebuilder;
+mod make;
+mod place;
+
+use crate::queue::job::{Job, State, Step};
 use crate::queue::Queue;
-use crate::request::packages_hash;
-use crate::{changes, complaints, time, Config};
+use crate::request::{changes, packages_hash};
+use crate::{time, Config, Error};
+use imagebuilder::Info;
+use make::{Output, Stopped};
+use place::Place;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -16,7 +21,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// How much of what a build printed is kept for the answer, in bytes.
-const KEPT: usize = 256 << 10;
+const KEPT: usize = 64 << 10;
+/// How long to wait after the queue failed.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long an ImageBuilder may take to say where it builds.
 const SWEEP: Duration = Duration::from_secs(30);
 /// Longest `profiles.json` of a build.
@@ -28,27 +35,34 @@ pub struct Workshop {
     /// The configuration.
     pub config: Arc<Config>,
     /// The builds.
-    pub queue: Arc<Queue>,
+    pub queue: Queue,
     /// An ImageBuilder's folder is good for one build at a time.
     folders: Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
-/// Why a build came to nothing: the sentence, and what follows from it in the answer.
-struct Failure(String);
+/// Why a build came to nothing.
+enum Failure {
+    /// What goes into the answer.
+    Build(String),
+    /// The job is another worker's meanwhile.
+    Lost,
+    /// The queue can't be reached.
+    Queue(Error),
+}
 
 impl From<Stopped> for Failure {
     fn from(stopped: Stopped) -> Self {
-        Self(stopped.to_string())
+        Self::Build(stopped.to_string())
     }
 }
 
 fn fail<T>(words: impl Into<String>) -> Result<T, Failure> {
-    Err(Failure(words.into()))
+    Err(Failure::Build(words.into()))
 }
 
 impl Workshop {
     /// A workshop for the builds of `queue`.
-    pub fn new(config: Arc<Config>, queue: Arc<Queue>) -> Self {
+    pub fn new(config: Arc<Config>, queue: Queue) -> Self {
         Self {
             config,
             queue,
@@ -59,33 +73,54 @@ impl Workshop {
     /// Builds one after the other, for ever.
     pub async fn work(self) {
         loop {
-            let mut job = self.queue.next().await;
-            let outcome = self.build(&mut job).await;
-            let (state, status) = match outcome {
-                Ok(()) => (State::Finished, "done"),
-                Err(Failure(words)) => {
-                    job.set("detail", format!("Error: {words}"));
-                    (State::Failed, "failed")
-                }
-            };
-            if state == State::Failed && !job.fields.contains_key("stderr") {
-                job.set("stderr", "");
+            if let Err(error) = self.work_once().await {
+                // The job is given to somebody again, or was remembered as started and waits after a restart.
+                eprintln!("A build could not be noted: {error}");
+                tokio::time::sleep(PAUSE).await;
             }
-            job.set("imagebuilder_status", status);
-            job.end(state);
-            self.queue.publish(&job);
         }
     }
 
-    fn begin(&self, job: &mut Job, step: Step) {
+    async fn work_once(&self) -> Result<(), Error> {
+        let mut job = self.queue.take().await?;
+        let outcome = self.build(&mut job).await;
+        let (state, status) = match outcome {
+            Ok(()) => (State::Finished, "done"),
+            Err(Failure::Build(words)) => {
+                job.set("detail", format!("Error: {words}"));
+                (State::Failed, "failed")
+            }
+            Err(Failure::Lost) => return Ok(()),
+            Err(Failure::Queue(error)) => return Err(error),
+        };
+        if state == State::Failed && !job.fields.contains_key("stderr") {
+            job.set("stderr", "");
+        }
+        job.set("imagebuilder_status", status);
+        job.end(state);
+        let ended = self.queue.finish(&job).await;
+        if !matches!(ended, Ok(true)) {
+            // Nobody will ask for these: the job is another's, or remembered nowhere.
+            let _ = fs::remove_dir_all(self.config.store.join(job.folder()));
+        }
+        ended.map(|_| ())
+    }
+
+    async fn begin(&self, job: &mut Job, step: Step) -> Result<(), Failure> {
         job.step(step);
-        self.queue.publish(job);
+        match self.queue.publish(job).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Lost),
+            Err(error) => Err(Failure::Queue(error)),
+        }
     }
 
     async fn build(&self, job: &mut Job) -> Result<(), Failure> {
-        self.begin(job, Step::Init);
-        changes::apply(&mut job.request);
-        self.begin(job, Step::ContainerSetup);
+        self.begin(job, Step::Init).await?;
+        if !job.request.exact {
+            changes::resolve(&mut job.request);
+        }
+        self.begin(job, Step::ContainerSetup).await?;
         let (version, target) = (&job.request.version, &job.request.target);
         let Some(folder) = imagebuilder::folder(&self.config, version, target) else {
             return fail(format!(
@@ -103,8 +138,8 @@ impl Workshop {
         let packages =
             imagebuilder::build_packages(&job.request.packages, &info, job.request.diff_packages);
         let manifest = self.manifest(job, &folder, &packages, deadline).await?;
-        let place = Place::new(&self.config.store, &job.hash)
-            .map_err(|error| Failure(error.to_string()))?;
+        let place = Place::new(&self.config.store, &job.folder())
+            .map_err(|error| Failure::Build(error.to_string()))?;
         let made = self
             .image(job, &folder, &packages, &manifest, &place, deadline)
             .await;
@@ -113,7 +148,7 @@ impl Workshop {
         let result = result(job, &place, &packages, manifest)?;
         place
             .keep()
-            .map_err(|error| Failure(format!("The images could not be stored: {error}")))?;
+            .map_err(|error| Failure::Build(format!("The images could not be stored: {error}")))?;
         job.fields.extend(result);
         Ok(())
     }
@@ -122,7 +157,7 @@ impl Workshop {
     async fn info(&self, job: &mut Job, folder: &Path, deadline: Instant) -> Result<Info, Failure> {
         let output = make::run(folder, &["info".to_owned()], deadline).await?;
         note(job, &output);
-        self.begin(job, Step::ValidateRevision);
+        self.begin(job, Step::ValidateRevision).await?;
         let profile = &job.request.profile;
         let Some(info) =
             imagebuilder::parse_info(&output.stdout, profile).filter(|_| output.success)
@@ -149,7 +184,7 @@ impl Workshop {
         packages: &[String],
         deadline: Instant,
     ) -> Result<BTreeMap<String, String>, Failure> {
-        self.begin(job, Step::ValidateManifest);
+        self.begin(job, Step::ValidateManifest).await?;
         let mut arguments = vec!["manifest".to_owned()];
         arguments.extend(common_arguments(job, packages));
         arguments.push("STRIP_ABI=1".to_owned());
@@ -196,9 +231,9 @@ impl Workshop {
         ));
         arguments.push(format!("BIN_DIR={}", place.bin.display()));
         if let Some(script) = &job.request.defaults {
-            place
-                .write_defaults(script)
-                .map_err(|error| Failure(format!("The script could not be stored: {error}")))?;
+            place.write_defaults(script).map_err(|error| {
+                Failure::Build(format!("The script could not be stored: {error}"))
+            })?;
             arguments.push(format!("FILES={}", place.files.display()));
         }
         arguments.extend(
@@ -216,7 +251,7 @@ impl Workshop {
         let shown = std::iter::once("make".to_owned())
             .chain(arguments.iter().map(|text| text.replace(&store, "")));
         job.set("build_cmd", shown.collect::<Vec<_>>());
-        self.begin(job, Step::BuildingImage);
+        self.begin(job, Step::BuildingImage).await?;
         let output = make::run(folder, &arguments, deadline).await?;
         note(job, &output);
         if ["is too big", "out of space?"]
@@ -304,7 +339,7 @@ fn result(
         .collect();
     content.insert("manifest".to_owned(), manifest.into());
     content.insert("id".to_owned(), job.request.profile.as_str().into());
-    content.insert("bin_dir".to_owned(), job.hash.as_str().into());
+    content.insert("bin_dir".to_owned(), job.folder().into());
     content.insert("build_cmd_packages".to_owned(), packages.into());
     content.insert(
         "build_at".to_owned(),

@@ -84,9 +84,33 @@ pub fn build_request(body: &Value, config: &Config) -> Result<BuildRequest, Valu
             .unwrap_or_else(|| "replace".to_owned()),
         repository_keys: reader.strings("repository_keys", None),
         client: reader.optional_string("client"),
+        exact: false,
     };
     if reader.wrong.is_empty() {
         Ok(request)
+    } else {
+        Err(Value::Array(reader.wrong))
+    }
+}
+
+/// Reads the version that runs on the device, if the client told it.
+///
+/// # Errors
+/// The list for `detail` of a 422 answer.
+pub fn from_version(body: &Value) -> Result<Option<String>, Value> {
+    let empty = Map::new();
+    let mut reader = Reader {
+        fields: body.as_object().unwrap_or(&empty),
+        body,
+        wrong: Vec::new(),
+    };
+    let value = reader
+        .fields
+        .get("from_version")
+        .filter(|value| !value.is_null());
+    let version = value.map(|value| reader.text(json!("from_version"), value, Some(&STRING)));
+    if reader.wrong.is_empty() {
+        Ok(version)
     } else {
         Err(Value::Array(reader.wrong))
     }

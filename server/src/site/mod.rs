@@ -1,5 +1,8 @@
 //! Reads files of the download site, and keeps them for a while.
 
+pub mod indexes;
+pub mod releases;
+
 use crate::Error;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -41,7 +44,7 @@ impl Fetched {
 
 /// The download site.
 #[derive(Debug, Clone)]
-pub struct Upstream {
+pub struct Site {
     url: String,
     lifetime: Duration,
     agent: ureq::Agent,
@@ -49,7 +52,7 @@ pub struct Upstream {
     turns: Arc<Semaphore>,
 }
 
-impl Upstream {
+impl Site {
     /// The site at `url`, whose files count as fresh for `lifetime`.
     pub fn new(url: &str, lifetime: Duration) -> Self {
         let config = ureq::Agent::config_builder()

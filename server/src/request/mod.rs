@@ -1,11 +1,17 @@
 //! A request for a build: its fields, its canonical form and hash.
 
+pub mod changes;
+pub mod support;
+pub mod validate;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A request whose fields have the form they should have; whether they mean something is not known yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BuildRequest {
     /// Always `openwrt`.
     pub distro: String,
@@ -37,6 +43,8 @@ pub struct BuildRequest {
     pub repository_keys: Vec<String>,
     /// Who asks.
     pub client: Option<String>,
+    /// Whether to build just these packages, though the server would change them.
+    pub exact: bool,
 }
 
 impl BuildRequest {
@@ -64,6 +72,7 @@ impl BuildRequest {
             self.repositories,
             self.repositories_mode,
             self.repository_keys,
+            self.exact,
         ]);
         hex(&Sha256::digest(form.to_string()))
     }
@@ -91,6 +100,11 @@ pub fn packages_hash<'a>(names: impl Iterator<Item = &'a String>) -> String {
     hex(&Sha256::digest(
         names.into_iter().collect::<Vec<_>>().join(" "),
     ))
+}
+
+/// Whether a text is a request's hash: 64 lower-case hexadecimal digits.
+pub fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Lower-case hexadecimal.
@@ -134,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_field_counts() {
-        let changes: [fn(&mut BuildRequest); 12] = [
+        let changes: [fn(&mut BuildRequest); 15] = [
             |r| r.distro.push('x'),
             |r| r.version.push('x'),
             |r| r.version_code.push('x'),
@@ -146,6 +160,14 @@ mod tests {
             |r| r.rootfs_size_mb = Some(1),
             |r| r.filesystem = Some("ext4".to_owned()),
             |r| r.repository_keys.push("x".to_owned()),
+            |r| r.repositories_mode.push('x'),
+            |r| r.exact = true,
+            |r| {
+                drop(
+                    r.repositories
+                        .insert("x".to_owned(), "https://x".to_owned()),
+                )
+            },
             |r| {
                 drop(
                     r.packages_versions

@@ -1,8 +1,9 @@
 //! Which versions, targets and devices there are: the configured branches, and what the download site has of them.
 
+use super::Site;
 use crate::config::{Branch, Config};
-use crate::upstream::Upstream;
-use crate::{changes, Error};
+use crate::request::changes;
+use crate::Error;
 use serde_json::{json, Map, Value};
 use std::cmp::Reverse;
 
@@ -18,8 +19,8 @@ pub struct Versions {
 ///
 /// # Errors
 /// [`Error::Upstream`] where it can't be had.
-pub async fn versions(upstream: &Upstream, config: &Config) -> Result<Versions, Error> {
-    let file = upstream.get(".versions.json").await?;
+pub async fn versions(site: &Site, config: &Config) -> Result<Versions, Error> {
+    let file = site.get(".versions.json").await?;
     let json = file.json().unwrap_or_default();
     let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
     let supported = |version: &String| {
@@ -84,11 +85,11 @@ fn order(version: &str) -> (bool, Vec<u32>, u32) {
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
 pub async fn targets(
-    upstream: &Upstream,
+    site: &Site,
     branch: &Branch,
     version: &str,
 ) -> Result<Map<String, Value>, Error> {
-    let file = upstream
+    let file = site
         .get(&format!("{}/.targets.json", branch.path_of(version)))
         .await?;
     match file.json() {
@@ -102,13 +103,13 @@ pub async fn targets(
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
 pub async fn profiles(
-    upstream: &Upstream,
+    site: &Site,
     branch: &Branch,
     version: &str,
     target: &str,
 ) -> Result<Option<Value>, Error> {
     let path = format!("{}/targets/{target}/profiles.json", branch.path_of(version));
-    Ok(upstream.get(&path).await?.json().filter(Value::is_object))
+    Ok(site.get(&path).await?.json().filter(Value::is_object))
 }
 
 /// The profile that a client means: by its name, by a board it supports, or `generic` where that is the only one.
@@ -139,7 +140,7 @@ pub fn profile_of(profiles: &Value, wanted: &str) -> Option<String> {
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
 pub async fn branches(
-    upstream: &Upstream,
+    site: &Site,
     config: &Config,
     all: &[String],
 ) -> Result<Map<String, Value>, Error> {
@@ -152,7 +153,7 @@ pub async fn branches(
         };
         let versions: Vec<&String> = all.iter().filter(own).collect();
         let targets = match versions.first() {
-            Some(version) => targets(upstream, branch, version).await?,
+            Some(version) => targets(site, branch, version).await?,
             None => Map::new(),
         };
         let mut value = json!({

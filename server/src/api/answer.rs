@@ -1,46 +1,61 @@
 //! Makes HTTP answers.
 
 use crate::Error;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::http::{header, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde_json::{json, Value};
 
 /// The status of an overloaded server; HTTP has no name for it.
 pub const OVERLOADED: u16 = 529;
+/// When to come again to an overloaded server, in seconds.
+const LATER: &str = "60";
+
+/// An answer that is in memory as a whole.
+pub type Answer = Response<Bytes>;
 
 /// A JSON answer.
-pub fn json(status: u16, value: &Value) -> Response<Body> {
+pub fn json(status: u16, value: &Value) -> Answer {
     body(status, "application/json", value.to_string())
 }
 
 /// An answer that says what is wrong with a request.
-pub fn refusal(status: u16, detail: &str) -> Response<Body> {
+pub fn refusal(status: u16, detail: &str) -> Answer {
     json(status, &json!({"detail": detail, "status": status}))
 }
 
+/// The server has too much to do: come again later.
+pub fn overloaded(detail: &str) -> Answer {
+    let body = json!({"status": OVERLOADED, "title": "Server overloaded", "detail": detail});
+    with_header(json(OVERLOADED, &body), header::RETRY_AFTER, LATER)
+}
+
 /// A plain-text answer.
-pub fn text(status: u16, words: &str) -> Response<Body> {
+pub fn text(status: u16, words: &str) -> Answer {
     body(status, "text/plain; charset=utf-8", words.to_owned())
 }
 
 /// What the public server answers where its program failed.
-pub fn internal_error() -> Response<Body> {
+pub fn internal_error() -> Answer {
     text(500, "Internal Server Error")
 }
 
-/// The download site is not to be had.
-pub fn bad_gateway(error: &Error) -> Response<Body> {
-    refusal(502, &error.to_string())
+/// Something the server needs could not be had.
+pub fn failure(error: &Error) -> Answer {
+    let status = match error {
+        Error::Upstream(..) => 502,
+        Error::Io(..) => 503,
+    };
+    refusal(status, &error.to_string())
 }
 
 /// There is nothing of that name.
-pub fn not_found() -> Response<Body> {
+pub fn not_found() -> Answer {
     json(404, &json!({"detail": "Not Found"}))
 }
 
 /// There is something of that name, but not for this method.
-pub fn method_not_allowed(allow: &'static str) -> Response<Body> {
+pub fn method_not_allowed(allow: &'static str) -> Answer {
     with_header(
         json(405, &json!({"detail": "Method Not Allowed"})),
         header::ALLOW,
@@ -49,29 +64,25 @@ pub fn method_not_allowed(allow: &'static str) -> Response<Body> {
 }
 
 /// It is elsewhere, for good.
-pub fn moved(location: &str) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+pub fn moved(location: &str) -> Answer {
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
     with_header(response, header::LOCATION, location)
 }
 
 /// The same answer with one more header. A value that HTTP does not allow is left out.
-pub fn with_header(mut response: Response<Body>, name: HeaderName, value: &str) -> Response<Body> {
+pub fn with_header<T>(mut response: Response<T>, name: HeaderName, value: &str) -> Response<T> {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
     response
 }
 
-/// The same answer without its body, for HEAD.
-pub fn head_only(response: Response<Body>) -> Response<Body> {
-    let (parts, _) = response.into_parts();
-    Response::from_parts(parts, Body::empty())
-}
-
-fn body(status: u16, kind: &'static str, content: String) -> Response<Body> {
+/// An answer with a body of any kind.
+pub fn body(status: u16, kind: &'static str, content: impl Into<Bytes>) -> Answer {
+    let content = content.into();
     let length = content.len().to_string();
-    let mut response = Response::new(Body::from(content));
+    let mut response = Response::new(content);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status == OVERLOADED {

@@ -2,17 +2,14 @@
 
 use crate::config::Lifetimes;
 use crate::request::BuildRequest;
-use crate::{answer, time};
-use axum::body::Body;
-use axum::http::{HeaderName, Response};
+use crate::time;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::time::{Duration, Instant, SystemTime};
-
-const STATUS_HEADER: HeaderName = HeaderName::from_static("x-imagebuilder-status");
-const POSITION_HEADER: HeaderName = HeaderName::from_static("x-queue-position");
+use std::time::{Duration, SystemTime};
 
 /// Where a build is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It waits.
     Queued,
@@ -22,6 +19,13 @@ pub enum State {
     Finished,
     /// It came to nothing.
     Failed,
+}
+
+impl State {
+    /// Whether nothing changes any more.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed)
+    }
 }
 
 /// A step of a build, under the name the public server has for it.
@@ -52,37 +56,56 @@ impl Step {
 }
 
 /// A build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     /// What was asked for, as the server has changed it.
     pub request: BuildRequest,
-    /// Hash of the request as it came; the job's name and its folder's.
+    /// Hash of the request as it came; the job's name.
     pub hash: String,
+    /// Whose turn it is: requests of one address, or of one client, share theirs.
+    pub client: String,
     /// Where it is.
     pub state: State,
+    /// How often a worker began with it.
+    pub attempt: u32,
     /// Fields of the answer that the build has found out so far.
     pub fields: Map<String, Value>,
-    enqueued: SystemTime,
-    ended: Option<Instant>,
+    /// When it was asked for.
+    pub enqueued: SystemTime,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
 }
 
 impl Job {
-    /// A build that waits.
-    pub fn new(request: BuildRequest, hash: String) -> Self {
-        let enqueued = SystemTime::now();
+    /// A build that waits. `hash` is that of the request as it came.
+    pub fn new(request: BuildRequest, hash: String, client: String) -> Self {
         Self {
             request,
             hash,
+            client,
             state: State::Queued,
+            attempt: 0,
             fields: Map::new(),
-            enqueued,
+            enqueued: SystemTime::now(),
             ended: None,
         }
     }
 
+    /// Notes that a worker begins with it, from the start.
+    pub fn start(&mut self) {
+        self.state = State::Started;
+        self.attempt += 1;
+        self.fields.clear();
+    }
+
+    /// Notes that it has to wait again: whoever worked on it is gone.
+    pub fn requeue(&mut self) {
+        self.state = State::Queued;
+        self.fields.clear();
+    }
+
     /// Notes that a step begins.
     pub fn step(&mut self, step: Step) {
-        self.state = State::Started;
         self.fields
             .insert("imagebuilder_status".to_owned(), step.name().into());
         self.fields
@@ -97,18 +120,23 @@ impl Job {
     /// Notes how it ended.
     pub fn end(&mut self, state: State) {
         self.state = state;
-        self.ended = Some(Instant::now());
+        self.ended = Some(SystemTime::now());
     }
 
-    /// When it ended.
-    pub fn ended(&self) -> Option<Instant> {
-        self.ended
+    /// The folder of the store with its images. Every attempt has its own, so that none can spoil another's.
+    pub fn folder(&self) -> String {
+        match self.attempt {
+            0 | 1 => self.hash.clone(),
+            attempt => format!("{}-{attempt}", self.hash),
+        }
     }
 
-    /// Whether it ended so long ago that it is to be forgotten.
-    pub fn is_stale(&self, lifetimes: &Lifetimes) -> bool {
-        self.ended
-            .is_some_and(|ended| ended.elapsed() > self.lifetime(lifetimes))
+    /// How much longer it is remembered; `None` if it has not ended.
+    pub fn remaining(&self, lifetimes: &Lifetimes) -> Option<Duration> {
+        let ended = self.ended?;
+        // A clock that was set back makes it live longer, not for ever: its age starts again.
+        let age = SystemTime::now().duration_since(ended).unwrap_or_default();
+        Some(self.lifetime(lifetimes).saturating_sub(age))
     }
 
     fn lifetime(&self, lifetimes: &Lifetimes) -> Duration {
@@ -123,42 +151,49 @@ impl Job {
         }
     }
 
+    /// HTTP status of the answer to who asks for it.
+    pub fn status(&self) -> u16 {
+        match self.state {
+            State::Queued | State::Started => 202,
+            State::Finished => 200,
+            State::Failed => 500,
+        }
+    }
+
+    /// What stands in `X-Imagebuilder-Status`.
+    pub fn phase(&self) -> &str {
+        match self.state {
+            State::Queued => "queued",
+            State::Started => self
+                .fields
+                .get("imagebuilder_status")
+                .and_then(Value::as_str)
+                .unwrap_or("init"),
+            State::Finished => "done",
+            State::Failed => "failed",
+        }
+    }
+
     /// The answer to who asks for it. `position` is its place among those that wait; `zone` is `+00:00` for a POST and `Z`
     /// for a GET, for no better reason than that the public server does so.
-    pub fn answer(&self, position: usize, zone: &str) -> Response<Body> {
+    pub fn to_answer(&self, position: usize, zone: &str) -> Value {
         let mut fields = self.fields.clone();
-        let (status, header) = match self.state {
+        match self.state {
             State::Queued => {
                 fields.insert("detail".to_owned(), "queued".into());
                 fields.insert("queue_position".to_owned(), position.into());
-                (202, "queued")
             }
             State::Started => {
                 fields.insert("detail".to_owned(), "started".into());
-                (
-                    202,
-                    self.fields
-                        .get("imagebuilder_status")
-                        .and_then(Value::as_str)
-                        .unwrap_or("init"),
-                )
             }
-            State::Finished => (200, "done"),
-            State::Failed => (500, "failed"),
+            State::Finished | State::Failed => {}
         };
-        fields.insert("status".to_owned(), status.into());
+        fields.insert("status".to_owned(), self.status().into());
         fields.insert(
             "enqueued_at".to_owned(),
             format!("{}{zone}", time::iso(self.enqueued)).into(),
         );
         fields.insert("request_hash".to_owned(), self.hash.as_str().into());
-        let position = if self.state == State::Queued {
-            position
-        } else {
-            0
-        };
-        let response = answer::json(status, &Value::Object(fields));
-        let response = answer::with_header(response, STATUS_HEADER, header);
-        answer::with_header(response, POSITION_HEADER, &position.to_string())
+        Value::Object(fields)
     }
 }

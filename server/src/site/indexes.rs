@@ -1,6 +1,6 @@
 //! Package indexes: name → version, of a target or of an architecture's feeds.
 
-use crate::upstream::Upstream;
+use super::Site;
 use crate::Error;
 use serde_json::{json, Map, Value};
 
@@ -8,11 +8,11 @@ use serde_json::{json, Map, Value};
 ///
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
-pub async fn target(upstream: &Upstream, path: &str) -> Result<Value, Error> {
-    let mut index = folder(upstream, &format!("{path}/packages")).await?;
+pub async fn target(site: &Site, path: &str) -> Result<Value, Error> {
+    let mut index = folder(site, &format!("{path}/packages")).await?;
     if has_modules_apart(path) {
-        if let Some(kmods) = modules_folder(upstream, path).await? {
-            let modules = folder(upstream, &format!("{path}/kmods/{kmods}")).await?;
+        if let Some(kmods) = modules_folder(site, path).await? {
+            let modules = folder(site, &format!("{path}/kmods/{kmods}")).await?;
             if let (Some(packages), Some(modules)) = (
                 index["packages"].as_object_mut(),
                 modules["packages"].as_object(),
@@ -28,14 +28,14 @@ pub async fn target(upstream: &Upstream, path: &str) -> Result<Value, Error> {
 ///
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
-pub async fn architecture(upstream: &Upstream, path: &str) -> Result<Value, Error> {
-    let conf = upstream.get(&format!("{path}/feeds.conf")).await?.text();
+pub async fn architecture(site: &Site, path: &str) -> Result<Value, Error> {
+    let conf = site.get(&format!("{path}/feeds.conf")).await?.text();
     let mut packages = Map::new();
     for feed in conf
         .lines()
         .filter_map(|line| line.split_whitespace().nth(1))
     {
-        let index = folder(upstream, &format!("{path}/{feed}")).await?;
+        let index = folder(site, &format!("{path}/{feed}")).await?;
         packages.extend(index["packages"].as_object().cloned().unwrap_or_default());
     }
     Ok(Value::Object(packages))
@@ -43,8 +43,8 @@ pub async fn architecture(upstream: &Upstream, path: &str) -> Result<Value, Erro
 
 /// The index of one folder. `index.json` of the second form has names without ABI suffix and is taken as it is; the first
 /// form has not, so that opkg's `Packages` is better where there is one.
-async fn folder(upstream: &Upstream, path: &str) -> Result<Value, Error> {
-    let mut index = upstream
+async fn folder(site: &Site, path: &str) -> Result<Value, Error> {
+    let mut index = site
         .get(&format!("{path}/index.json"))
         .await?
         .json()
@@ -58,7 +58,7 @@ async fn folder(upstream: &Upstream, path: &str) -> Result<Value, Error> {
         }
         return Ok(index);
     }
-    let packages = upstream.get(&format!("{path}/Packages")).await?;
+    let packages = site.get(&format!("{path}/Packages")).await?;
     Ok(if packages.status == 200 {
         parse(&packages.text())
     } else {
@@ -81,8 +81,8 @@ fn has_modules_apart(path: &str) -> bool {
     }
 }
 
-async fn modules_folder(upstream: &Upstream, path: &str) -> Result<Option<String>, Error> {
-    let profiles = upstream
+async fn modules_folder(site: &Site, path: &str) -> Result<Option<String>, Error> {
+    let profiles = site
         .get(&format!("{path}/profiles.json"))
         .await?
         .json()

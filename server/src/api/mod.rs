@@ -1,0 +1,181 @@
+//! The addresses of the API, and what each answers.
+
+pub mod answer;
+mod body;
+mod builds;
+mod catalog;
+mod recent;
+mod stored;
+
+use crate::config::Config;
+use crate::queue::Queue;
+use crate::site::Site;
+use answer::{with_header, Answer};
+use axum::body::{Body, Bytes};
+use axum::http::{header, HeaderName, Method, Request, Response, StatusCode};
+use recent::Recent;
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How much of the bodies of all requests together may be in memory, in KiB.
+const BODIES: usize = 64 << 10;
+/// What a browser may see of an answer besides the usual.
+const EXPOSED: &str = "X-Imagebuilder-Status, X-Queue-Position, Retry-After";
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The download site.
+    pub site: Site,
+    /// The builds.
+    pub queue: Queue,
+    recent: Arc<Recent>,
+    bodies: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// What handlers need to answer about the builds of `queue`.
+    pub fn new(config: Arc<Config>, site: Site, queue: Queue) -> Self {
+        Self {
+            config,
+            site,
+            queue,
+            recent: Arc::default(),
+            bodies: Arc::new(Semaphore::new(BODIES)),
+        }
+    }
+}
+
+/// Answers any request of the client at `peer`.
+pub async fn handle(shared: Shared, peer: IpAddr, request: Request<Body>) -> Response<Body> {
+    let head = request.method() == Method::HEAD;
+    let mut response = route(&shared, peer, request).await;
+    if head {
+        *response.body_mut() = Body::empty();
+    }
+    // Any page may ask: nothing here depends on who asks, and there are no cookies.
+    let response = with_header(response, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    with_header(response, header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)
+}
+
+/// What a path stands for.
+enum Resource<'a> {
+    /// Where builds are asked for.
+    Builds,
+    /// Where is asked what a build would be.
+    Prepare,
+    /// A build, by its hash.
+    Build(&'a str),
+    /// A file in a folder of the store.
+    Stored(&'a str, &'a str),
+    /// Something with a newer address.
+    Moved(String),
+    /// How many wait.
+    Stats,
+    /// A version's revision for target and subtarget.
+    Revision(&'a str, &'a str, &'a str),
+    /// A file below `/json/v1/`.
+    Json(&'a [&'a str]),
+}
+
+impl<'a> Resource<'a> {
+    fn find(path: &str, parts: &'a [&'a str]) -> Option<Self> {
+        if path.starts_with("//") {
+            return Some(Self::Moved(format!("/{}", path.trim_start_matches('/'))));
+        }
+        Some(match *parts {
+            ["api", "v1", "build"] => Self::Builds,
+            ["api", "v1", "build", "prepare"] => Self::Prepare,
+            ["api", "v1", "build", hash] => Self::Build(hash),
+            ["api", "v1", "stats"] => Self::Stats,
+            ["api", "v1", "revision", version, target, subtarget] => {
+                Self::Revision(version, target, subtarget)
+            }
+            ["api", "v1", "latest"] => Self::Moved("/json/v1/latest.json".to_owned()),
+            ["overview"] | ["api", "v1", "overview"] => {
+                Self::Moved("/json/v1/overview.json".to_owned())
+            }
+            ["store", folder, name] => Self::Stored(folder, name),
+            ["json", "v1", ref rest @ ..] if !rest.is_empty() => Self::Json(rest),
+            _ => return None,
+        })
+    }
+
+    /// The methods it knows, as the Allow header has them.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Builds | Self::Prepare => "POST",
+            Self::Build(_) => "GET, HEAD, DELETE",
+            Self::Stored(..) => "GET, HEAD",
+            _ => "GET",
+        }
+    }
+}
+
+async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let Some(resource) = Resource::find(&path, &parts) else {
+        return answer::not_found().map(Body::from);
+    };
+    let methods = resource.methods();
+    if request.method() == Method::OPTIONS {
+        return preflight(methods, &request).map(Body::from);
+    }
+    if !methods
+        .split(", ")
+        .any(|method| method == request.method().as_str())
+    {
+        return answer::method_not_allowed(methods).map(Body::from);
+    }
+    let answer = match resource {
+        Resource::Stored(folder, name) => {
+            return stored::file(&shared.config.store, folder, name, request.headers()).await
+        }
+        Resource::Builds => builds::post(shared, peer, request).await,
+        Resource::Prepare => builds::prepare(shared, request).await,
+        Resource::Build(hash) if request.method() == Method::DELETE => {
+            builds::delete(shared, hash, request.headers()).await
+        }
+        Resource::Build(hash) => builds::get(shared, hash).await,
+        Resource::Moved(location) => Ok(answer::moved(&location)),
+        Resource::Stats => shared
+            .queue
+            .waiting()
+            .await
+            .map(|waiting| answer::json(200, &json!({"queue_length": waiting}))),
+        Resource::Revision(version, target, subtarget) => {
+            catalog::revision(shared, version, &format!("{target}/{subtarget}")).await
+        }
+        Resource::Json(parts) => catalog::json_file(shared, parts).await,
+    };
+    answer
+        .unwrap_or_else(|error| answer::failure(&error))
+        .map(Body::from)
+}
+
+/// What a browser asks before it lets a page of another server, a router's for instance, ask.
+fn preflight(methods: &str, request: &Request<Body>) -> Answer {
+    const PRIVATE: HeaderName = HeaderName::from_static("access-control-request-private-network");
+    const ALLOW_PRIVATE: HeaderName =
+        HeaderName::from_static("access-control-allow-private-network");
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut headers = vec![
+        (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    if request.headers().contains_key(PRIVATE) {
+        headers.push((ALLOW_PRIVATE, "true"));
+    }
+    headers
+        .into_iter()
+        .fold(response, |response, (name, value)| {
+            with_header(response, name, value)
+        })
+}

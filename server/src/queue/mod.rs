@@ -1,0 +1,128 @@
+//! The builds: those that wait, those that run, and those that are done and remembered.
+
+pub mod job;
+mod journal;
+mod local;
+
+use crate::{Config, Error};
+use job::Job;
+use local::Local;
+use std::sync::Arc;
+
+/// What is known of a build.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The build.
+    pub job: Job,
+    /// How many are before it; 0 unless it waits.
+    pub position: usize,
+}
+
+/// What became of a request that was to be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It waits now, or was there already.
+    Taken,
+    /// There is no room for another one; so many wait.
+    Full(usize),
+}
+
+/// All builds of a server.
+#[derive(Debug, Clone)]
+pub enum Queue {
+    /// They are known to this process only.
+    Local(Arc<Local>),
+}
+
+impl Queue {
+    /// The queue that the configuration asks for, with the builds that it remembers.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where its folder can't be made or read.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        Ok(Self::Local(Arc::new(Local::open(config)?)))
+    }
+
+    /// How many requests wait.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn waiting(&self) -> Result<usize, Error> {
+        match self {
+            Self::Local(queue) => Ok(queue.waiting()),
+        }
+    }
+
+    /// The build with this hash, unless there is none or it is so old that it counts no more.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn find(&self, hash: &str) -> Result<Option<Found>, Error> {
+        match self {
+            Self::Local(queue) => queue.find(hash),
+        }
+    }
+
+    /// Takes a build in, unless the same one is there already.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached, or not remember it.
+    pub async fn enqueue(&self, job: Job) -> Result<Entry, Error> {
+        match self {
+            Self::Local(queue) => queue.enqueue(job),
+        }
+    }
+
+    /// Waits for a build and takes it as started.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn take(&self) -> Result<Job, Error> {
+        match self {
+            Self::Local(queue) => Ok(queue.take().await),
+        }
+    }
+
+    /// Lets everybody see how far a build is. False if it is not the caller's any more: then he stops working on it.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn publish(&self, job: &Job) -> Result<bool, Error> {
+        match self {
+            Self::Local(queue) => Ok(queue.publish(job)),
+        }
+    }
+
+    /// Notes the end of a build. False if it is not the caller's any more: then his images don't count.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached, or not remember it.
+    pub async fn finish(&self, job: &Job) -> Result<bool, Error> {
+        match self {
+            Self::Local(queue) => queue.finish(job),
+        }
+    }
+
+    /// Forgets a build that is done, with its images. False if there is none, or it is not done.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn delete(&self, hash: &str) -> Result<bool, Error> {
+        match self {
+            Self::Local(queue) => Ok(queue.delete(hash)),
+        }
+    }
+
+    /// Forgets what is too old, with its images.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn tidy(&self) -> Result<(), Error> {
+        match self {
+            Self::Local(queue) => {
+                queue.tidy();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What this server answers beyond the public one, and how it holds out.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
+
+mod common;
+
+use common::world::{go, World};
+use common::{finish, get, poll, post, send};
+use serde_json::{json, Value};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const JSON: [(&str, &str); 2] = [
+    ("Content-Type", "application/json"),
+    ("User-Agent", "test/1.0"),
+];
+
+fn request(packages: &[&str]) -> Value {
+    json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink,archer-c7-v2", "packages": packages,
+        "client": "test/1.0"})
+}
+
+fn prepare(world: &World, request: &Value) -> common::Answer {
+    let body = request.to_string();
+    send(
+        world.addr(),
+        "POST",
+        "/api/v1/build/prepare",
+        &JSON,
+        body.as_bytes(),
+    )
+}
+
+/// A page of another server, a router's, may ask and read the answer.
+#[test]
+fn browsers_may_ask() {
+    let world = World::new(|config| config.workers = 0);
+    let ask = [
+        ("Origin", "http://192.168.1.1"),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "content-type"),
+        ("Access-Control-Request-Private-Network", "true"),
+    ];
+    let before = send(world.addr(), "OPTIONS", "/api/v1/build", &ask, &[]);
+    assert_eq!((before.status, before.body.len()), (204, 0));
+    let expected = [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "Content-Type"),
+        ("access-control-allow-private-network", "true"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(before.header(name), Some(value), "{name}");
+    }
+    let paths = [
+        "/json/v1/overview.json",
+        "/api/v1/build/x",
+        "/store/x/y",
+        "/nosuch",
+    ];
+    for path in paths {
+        let answer = get(world.addr(), path);
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("*"),
+            "{path}"
+        );
+    }
+    let posted = post(world.addr(), &request(&[]));
+    let exposed = posted
+        .header("access-control-expose-headers")
+        .expect("header");
+    assert!(exposed.contains("X-Queue-Position"), "{exposed}");
+}
+
+/// What was prepared is what is built, and is found again under the hash that was told.
+#[test]
+fn prepared_and_built() {
+    let world = World::new(|_| {});
+    let mut asked = request(&["auc", "luci-app-diag-core", "tmux"]);
+    asked["from_version"] = json!("22.03.5");
+    let prepared = prepare(&world, &asked);
+    assert_eq!(prepared.status, 200, "{prepared:?}");
+    let prepared = prepared.json();
+    assert_eq!(
+        prepared["original_packages"],
+        json!(["auc", "luci-app-diag-core", "tmux"])
+    );
+    assert_eq!(prepared["resolved_packages"], json!(["tmux", "owut"]));
+    assert_eq!(prepared["cache_available"], json!(false));
+    let changes = prepared["changes"].as_array().expect("changes");
+    let of = |action: &str| {
+        changes
+            .iter()
+            .find(|change| change["action"] == action)
+            .expect("change")
+    };
+    assert_eq!(
+        (&of("replace")["from_package"], &of("replace")["to_package"]),
+        (&json!("auc"), &json!("owut"))
+    );
+    assert_eq!(of("remove")["package"], "luci-app-diag-core");
+    assert!(of("remove")["reason"].is_string());
+
+    let body = prepared["prepared_request"].to_string();
+    let path = "/api/v1/build?skip_package_resolution=true";
+    let posted = send(world.addr(), "POST", path, &JSON, body.as_bytes());
+    assert_eq!(posted.status, 202, "{posted:?}");
+    assert_eq!(posted.json()["request_hash"], prepared["request_hash"]);
+    let done = finish(world.addr(), &posted);
+    assert!(done.json()["manifest"].get("owut").is_some(), "{done:?}");
+    let again = prepare(&world, &asked).json();
+    assert_eq!(again["cache_available"], json!(true));
+}
+
+/// Who wants a package that the server would replace gets it, as a build of its own.
+#[test]
+fn exactly_these_packages() {
+    let world = World::new(|_| {});
+    let body = request(&["auc"]).to_string();
+    let path = |skip: &str| format!("/api/v1/build?skip_package_resolution={skip}");
+    let ask = |skip: &str| send(world.addr(), "POST", &path(skip), &JSON, body.as_bytes());
+    let plain = finish(world.addr(), &ask("false")).json();
+    assert!(plain["manifest"].get("owut").is_some(), "{plain}");
+    let exact = finish(world.addr(), &ask("true")).json();
+    assert_ne!(exact["request_hash"], plain["request_hash"]);
+    assert!(exact["manifest"].get("owut").is_none(), "{exact}");
+    assert_eq!(ask("perhaps").status, 422);
+}
+
+#[test]
+fn preparing_refuses_what_building_refuses() {
+    let world = World::new(|config| config.workers = 0);
+    let mut wrong = request(&[]);
+    wrong["profile"] = json!("nosuch");
+    assert_eq!(prepare(&world, &wrong).status, 400);
+    wrong["profile"] = json!("a b");
+    assert_eq!(prepare(&world, &wrong).status, 422);
+    for version in [json!("$(x)"), json!(1), json!(["24.10.2"])] {
+        let mut wrong = request(&[]);
+        wrong["from_version"] = version;
+        assert_eq!(prepare(&world, &wrong).status, 422, "{wrong}");
+    }
+    assert_eq!(
+        send(world.addr(), "GET", "/api/v1/build/prepare", &[], &[]).status,
+        405
+    );
+}
+
+/// Only who runs the server deletes, and then the files are gone too.
+#[test]
+fn deleting_a_build() {
+    let world = World::new(|config| config.admin_token = Some("secret".to_owned()));
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"]))).json();
+    let hash = done["request_hash"].as_str().expect("hash").to_owned();
+    let path = format!("/api/v1/build/{hash}");
+    let delete = |token: &str| {
+        send(
+            world.addr(),
+            "DELETE",
+            &path,
+            &[("Authorization", token)],
+            &[],
+        )
+        .status
+    };
+    for token in ["", "secret", "Bearer ", "Bearer secre", "Bearer secret2"] {
+        assert_eq!(delete(token), 403, "{token}");
+    }
+    assert!(world.store().join(&hash).is_dir());
+    assert_eq!(delete("Bearer secret"), 200);
+    assert!(!world.store().join(&hash).exists());
+    assert_eq!(get(world.addr(), &path).status, 404);
+    assert_eq!(delete("Bearer secret"), 404);
+    let closed = World::new(|config| config.workers = 0);
+    let answer = send(
+        closed.addr(),
+        "DELETE",
+        &path,
+        &[("Authorization", "Bearer ")],
+        &[],
+    );
+    assert_eq!(answer.status, 403);
+}
+
+/// A restart of the server forgets neither what was built nor what was asked for.
+#[test]
+fn a_restart() {
+    let jobs = tempfile::tempdir().expect("temporary folder");
+    let world = World::new(|config| config.jobs = Some(jobs.path().to_owned()));
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"])));
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let running = post(world.addr(), &request(&["luci"]));
+    poll(
+        world.addr(),
+        running.json()["request_hash"].as_str().expect("hash"),
+        |answer| answer.header("x-imagebuilder-status") == Some("container_setup"),
+    );
+    let waiting = post(world.addr(), &request(&["luci", "tmux"]));
+    assert_eq!(waiting.json()["detail"], "queued");
+    let (store, builders) = (world.store(), world.dir.path().join("imagebuilders"));
+    let World { server, site, dir } = world;
+    server.shutdown();
+    // A build that nobody knows any more, and one that was not finished.
+    std::fs::create_dir(store.join("0".repeat(64))).expect("folder");
+    std::fs::create_dir(store.join(format!(".{}.bin", "0".repeat(64)))).expect("folder");
+    let mut config = asu_server::Config::new(&site.url(), &store, builders);
+    config.jobs = Some(jobs.path().to_owned());
+    let server = asu_server::start(config).expect("server");
+    let remembered = get(
+        server.addr,
+        &format!(
+            "/api/v1/build/{}",
+            done.json()["request_hash"].as_str().expect("hash")
+        ),
+    );
+    assert_eq!((remembered.status, remembered.body), (200, done.body));
+    assert_eq!(std::fs::read_dir(&store).expect("store").count(), 1);
+    for step in ["info", "manifest", "image"] {
+        go(&builder, step);
+    }
+    for posted in [running, waiting] {
+        assert_eq!(finish(server.addr, &posted).status, 200);
+    }
+    drop(dir);
+}
+
+/// Reads all that the server sends until it closes the connection.
+fn rest(mut stream: TcpStream) -> String {
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("time-out");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("the server closes");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Who sends slowly, or not at all, gives his place back.
+#[test]
+fn slow_clients() {
+    let world = World::new(|config| {
+        config.workers = 0;
+        config.max_connections = 2;
+        config.patience = Duration::from_millis(200);
+    });
+    let mut head = TcpStream::connect(world.addr()).expect("connection");
+    head.write_all(b"GET /api/v1/stats HT")
+        .expect("half a head");
+    let mut body = TcpStream::connect(world.addr()).expect("connection");
+    body.write_all(b"POST /api/v1/build HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        .expect("half a body");
+    // There is no room for a third; it is served when the others had their time.
+    assert_eq!(get(world.addr(), "/api/v1/stats").status, 200);
+    let answer = rest(body);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    rest(head);
+}
+
+/// Bodies whose announced length is too much are not even read.
+#[test]
+fn a_hundred_megabytes() {
+    let world = World::new(|config| config.workers = 0);
+    let mut stream = TcpStream::connect(world.addr()).expect("connection");
+    stream
+        .write_all(b"POST /api/v1/build HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 104857600\r\n\r\n{")
+        .expect("head");
+    let answer = rest(stream);
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // In pieces without an announcement.
+    let mut stream = TcpStream::connect(world.addr()).expect("connection");
+    stream
+        .write_all(b"POST /api/v1/build HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .expect("head");
+    let piece = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let mut sent = 0;
+    while sent < 1600 && stream.write_all(&piece).is_ok() {
+        sent += 1;
+    }
+    assert!(sent < 1600, "the server read all of it");
+}
