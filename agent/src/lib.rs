@@ -16,5 +16,6 @@ pub mod server;
 pub mod settings;
 mod store;
 pub mod system;
+pub mod text;
 mod uci;
 pub mod upgrade;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind};
 use crate::json;
+use crate::text::say;
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -89,7 +90,10 @@ pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     read(path).or_else(|error| {
         let aside = path.with_extension("damaged");
         fs::rename(path, &aside).map_err(|error| Error::file(path, "set aside", &error))?;
-        eprintln!("asu: {error} It is set aside as {}.", aside.display());
+        say(&format_args!(
+            "{error} It is set aside as {}.",
+            aside.display()
+        ));
         Ok(None)
     })
 }

@@ -369,9 +369,16 @@ fn each_trouble_has_its_kind_and_its_words() {
         (
             "an endless body",
             overview,
-            endless("{\"x\":[", "1,"),
+            endless("{\"x\":[", "1234567890,                              "),
             Kind::Server,
             "longer than 2048 KiB",
+        ),
+        (
+            "an endless list",
+            overview,
+            endless("{\"x\":[", "1,"),
+            Kind::Server,
+            "more than 65536 parts",
         ),
         (
             "an endless string",

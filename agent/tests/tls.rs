@@ -96,7 +96,6 @@ fn certificates_that_prove_nothing_are_refused() {
             "stranger.pem",
             "from nobody this router trusts",
         ),
-        ("elsewhere.pem", "ca.pem", "for another name"),
         ("expired.pem", "ca.pem", "has expired"),
     ];
     for (certificate, authority, words) in cases {
@@ -106,6 +105,16 @@ fn certificates_that_prove_nothing_are_refused() {
         assert!(error.message.contains(words), "{error}");
         assert_eq!(server.lines().len(), 0, "nothing was said to it");
     }
+}
+
+/// Whoever answers in the server's place has a certificate, but not for its name.
+#[test]
+fn dns_hijack_with_valid_cert_for_other_host() {
+    let (server, url) = secure("elsewhere.pem", empty_overview);
+    let error = overview(&url, &file("ca.pem")).unwrap_err();
+    assert_eq!(error.kind, Kind::Tls, "{error}");
+    assert!(error.message.contains("for another name"), "{error}");
+    assert_eq!(server.lines().len(), 0, "nothing was said to it");
 }
 
 #[test]
@@ -128,7 +137,7 @@ fn authorities_that_are_none() {
 }
 
 #[test]
-fn nobody_leads_from_https_to_http() {
+fn redirect_to_http() {
     let plain = StandIn::new(empty_overview);
     let location = format!("{}/json/v1/overview.json", plain.url());
     let (_server, url) = secure("loopback.pem", move |_, _| {

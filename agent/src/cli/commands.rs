@@ -13,6 +13,7 @@ use crate::daemon::engine::RESTARTING;
 use crate::daemon::router;
 use crate::error::{Error, Kind};
 use crate::json::{self, Value};
+use crate::text;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal};
@@ -188,7 +189,7 @@ fn confirm(options: &Options, question: &str) -> Result<(), Error> {
             "Nobody can be asked here: add --yes if you mean it.",
         ));
     }
-    eprint!("{question} [y/N] ");
+    eprint!("{} [y/N] ", text::line(question));
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     match (read, answer.trim()) {

@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Kind};
 use crate::json;
+use crate::text;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 /// Standard output and standard error.
@@ -42,7 +42,7 @@ impl Output {
     /// Prints an object as JSON.
     pub fn object(&mut self, object: &impl Serialize) -> Result<(), Error> {
         let text = json::text(&json::value(object)?);
-        self.write(&format!("{text}\n"))
+        self.write(&format!("{}\n", text::json(&text)))
     }
 
     /// Prints text of our own, as it is.
@@ -57,13 +57,13 @@ impl Output {
         }
         let end = if self.open { "\r\x1b[K" } else { "" };
         self.open = false;
-        self.write(&format!("{end}{}\n", clean(line)))
+        self.write(&format!("{end}{}\n", text::line(line)))
     }
 
     /// Replaces the terminal's last line.
     pub fn redraw(&mut self, line: &str) -> Result<(), Error> {
         self.open = true;
-        self.write(&format!("\r\x1b[K{}", clean(line)))
+        self.write(&format!("\r\x1b[K{}", text::line(line)))
     }
 
     fn write(&mut self, text: &str) -> Result<(), Error> {
@@ -99,36 +99,6 @@ impl Output {
         let end = if self.open { "\n" } else { "" };
         self.open = false;
         // There is nowhere else to say it.
-        let _ = writeln!(std::io::stderr(), "{end}{}", clean(line));
-    }
-}
-
-/// The same text without characters that do something to a terminal: control characters, and those
-/// that turn the direction of writing, are shown as `\u{…}`.
-pub fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c == '\t' {
-            clean.push(' ');
-        } else if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}') {
-            // Writing into a string does not fail.
-            let _ = write!(clean, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_server_moves_the_cursor() {
-        assert_eq!(clean("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
-        assert_eq!(clean("x\u{202e}y\u{9b}\tz"), "x\\u{202e}y\\u{9b} z");
-        assert_eq!(clean("größer ≠ → 你"), "größer ≠ → 你");
+        let _ = writeln!(std::io::stderr(), "{end}{}", text::line(line));
     }
 }

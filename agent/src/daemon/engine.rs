@@ -13,6 +13,7 @@ use crate::job::{Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER};
 use crate::store;
 use crate::system::now;
+use crate::text::say;
 use crate::upgrade::confirm;
 use crate::upgrade::verify::{Candidate, VerifiedImage};
 use crate::upgrade::{Choice, Progress};
@@ -491,7 +492,7 @@ impl Engine {
         };
         match step(job.phase, to) {
             Ok(phase) => job.phase = phase,
-            Err(illegal) => eprintln!("asu: a job can't make the move {illegal:?}"),
+            Err(illegal) => say(&format_args!("a job can't make the move {illegal:?}")),
         }
         (job.percent, job.queue_position, job.bytes, job.bytes_total) = (None, None, None, None);
         job.detail.clear();
@@ -530,7 +531,7 @@ impl Engine {
         let notice = self.remembered.status.notice.as_ref().filter(|_| wanted);
         let line = self.journal.login_line(notice);
         if let Err(error) = line.and_then(|()| self.journal.save(&self.remembered)) {
-            eprintln!("asu: {error}");
+            say(&error);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Kind};
 use crate::job::Downloaded;
 use crate::paths::{Paths, STATE_FOLDER};
 use crate::store;
+use crate::text::say;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -60,7 +61,7 @@ impl Journal {
         match store::read(&self.folder.join("status.json")) {
             Ok(remembered) => remembered.unwrap_or_default(),
             Err(error) => {
-                eprintln!("asu: {error} It is left aside.");
+                say(&format_args!("{error} It is left aside."));
                 Remembered::default()
             }
         }
@@ -78,7 +79,7 @@ impl Journal {
         let Some(notice) = notice else {
             return store::remove(&path);
         };
-        let line: String = crate::server::clean(&notice.text)
+        let line: String = crate::text::clean(&notice.text)
             .chars()
             .take(LINE_LIMIT)
             .collect();

@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::json::{self, Value};
 use crate::paths::Paths;
 use crate::system::signals::Signals;
+use crate::text::say;
 use engine::{Engine, Ticket};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
@@ -49,7 +50,7 @@ pub fn run(paths: &Paths) -> Result<(), Error> {
         }
         // A state that can't be written (no space in /tmp) must not end the job it is about.
         if let Err(error) = engine.advance() {
-            eprintln!("asu: {error}");
+            say(&error);
         }
         bus.round(&mut engine);
     }
@@ -130,7 +131,7 @@ impl Bus {
 
     fn reply(&mut self, request: Request, reply: Value) {
         if let Err(error) = self.service.answer(request, &reply) {
-            eprintln!("asu: an answer can't be sent: {error}");
+            say(&format_args!("an answer can't be sent: {error}"));
         }
     }
 
@@ -151,7 +152,7 @@ impl Bus {
                 .service
                 .notify("status", &object::reply(Ok(engine.status())));
             if let Err(error) = told {
-                eprintln!("asu: subscribers can't be told: {error}");
+                say(&format_args!("subscribers can't be told: {error}"));
             }
         }
     }

@@ -8,6 +8,7 @@ use super::router;
 use crate::api::Goal;
 use crate::error::{Error, Kind};
 use crate::json::{self, Value};
+use crate::text::clean_answer;
 use crate::upgrade::Choice;
 use serde::Serialize;
 use serde_json::json;
@@ -130,7 +131,9 @@ pub fn call(engine: &mut Engine, method: &str, arguments: &Value) -> Handled {
 /// The answer to one who waited.
 pub fn reply(answer: Result<impl Serialize, Error>) -> Value {
     let value = answer.and_then(|answer| json::value(&answer));
-    value.unwrap_or_else(|error| refusal(&error, None))
+    let mut value = value.unwrap_or_else(|error| refusal(&error, None));
+    clean_answer(&mut value);
+    value
 }
 
 /// `{job, error}`: why something can't be done, and the job that is in the way.

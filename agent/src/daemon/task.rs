@@ -7,6 +7,7 @@ use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::store;
 use crate::system::{self, room::mib};
+use crate::text::say;
 use crate::upgrade::flash::Started;
 use crate::upgrade::verify::Judged;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
@@ -198,7 +199,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if let Some(Worker::Job(child)) = &mut self.worker {
             if let Err(error) = end(child) {
-                eprintln!("asu: the job can't be ended: {error}");
+                say(&format_args!("the job can't be ended: {error}"));
             }
         }
     }

@@ -1,11 +1,9 @@
 //! What can go wrong with an upgrade server, and what to tell the router's owner.
 
 use crate::error::{self, Kind};
+use crate::text::{clean, lines};
 use std::fmt;
 use std::path::PathBuf;
-
-/// A server's words in a sentence: enough for a list of packages, short enough for a terminal.
-const WORDS_LIMIT: usize = 400;
 
 /// An upgrade server did not do what was asked of it.
 #[derive(Debug)]
@@ -70,6 +68,8 @@ pub enum Error {
     TooLong(u64),
     /// JSON in JSON in JSON …
     TooDeep,
+    /// More values than that.
+    TooMany(usize),
     /// A value that can't be (which, its text).
     Unfit(&'static str, String),
     /// The server knows no packages for the target.
@@ -98,7 +98,9 @@ impl Error {
             Build { words, .. } => Failure::of(words).kind(),
             Overloaded(_) | NeverReady(_) => Kind::Overloaded,
             Redirect(_) | RedirectLoop | Gone | Status(..) | WebPage | Protocol(_)
-            | NotUnderstood(_) | TooLong(_) | TooDeep | Unfit(..) | NoLength => Kind::Server,
+            | NotUnderstood(_) | TooLong(_) | TooDeep | TooMany(_) | Unfit(..) | NoLength => {
+                Kind::Server
+            }
         }
     }
 
@@ -195,6 +197,7 @@ impl fmt::Display for Error {
             NotUnderstood(why) => write!(f, "The upgrade server's answer can't be understood: {} Check option url.", sentence(why)),
             TooLong(limit) => write!(f, "The upgrade server's answer is longer than {} KiB and was not read. Check option url.", limit / 1024),
             TooDeep => f.write_str("The upgrade server's answer is nested too deeply and was not read. Check option url."),
+            TooMany(limit) => write!(f, "The upgrade server's answer has more than {limit} parts and was not read. Check option url."),
             Unfit(what, text) => write!(f, "The upgrade server's answer has a {what} that can't be: \"{}\". Report it to the server's operator.", clean(text)),
             NoIndex(target) => write!(f, "The upgrade server knows no packages for {}. Try another release, or later.", clean(target)),
             NoLength => f.write_str("The upgrade server does not say how large the image is, so it was not fetched. Report it to the server's operator."),
@@ -209,56 +212,19 @@ impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
         let made = error::Error::new(error.kind(), error.to_string());
         match error {
-            Error::Build { log, .. } => made.with_detail(&clean_log(&log)),
+            Error::Build { log, .. } => made.with_detail(&lines(&log)),
             _ => made,
         }
     }
 }
 
-/// Foreign words fit for one line of text: no control or direction characters, bounded.
-pub fn clean(text: &str) -> String {
-    let mut rest = text.trim_start().chars();
-    let mut line: String = rest.by_ref().take(WORDS_LIMIT).map(harmless).collect();
-    if rest.next().is_some() {
-        line.push('…');
-    }
-    line.trim().to_owned()
-}
-
-/// The same, with its full stop.
+/// A server's words, with their full stop.
 fn sentence(text: &str) -> String {
     let mut line = clean(text);
     if !line.ends_with(['.', '!', '?', '…']) {
         line.push('.');
     }
     line
-}
-
-/// A log keeps its lines.
-fn clean_log(log: &str) -> String {
-    let keep = |c| {
-        if matches!(c, '\n' | '\t') {
-            c
-        } else {
-            harmless(c)
-        }
-    };
-    log.chars().map(keep).collect()
-}
-
-/// Characters that would move the cursor, hide text or turn its direction become harmless ones.
-fn harmless(c: char) -> char {
-    match c {
-        '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
-        '\u{2028}' | '\u{2029}' => ' ',
-        c if c.is_control() => ' ',
-        c => c,
-    }
 }
 
 /// `1970-01-01` of seconds since then (civil calendar, as in Howard Hinnant's `civil_from_days`).
@@ -279,14 +245,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_words_are_cleaned_and_bounded() {
-        assert_eq!(
-            clean(" \u{7}a\u{1b}[31mb\nc\u{202e}d \n"),
-            "a [31mb c\u{fffd}d"
-        );
-        assert_eq!(clean(&"ä".repeat(1000)).chars().count(), WORDS_LIMIT + 1);
+    fn words_are_a_sentence() {
         assert_eq!(sentence("Try again"), "Try again.");
-        assert_eq!(clean_log("a\tb\n\u{7}c"), "a\tb\n c");
+        assert_eq!(sentence("Try\n again!"), "Try  again!");
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub(super) const SIZE_LIMIT: u64 = 2 * 1024 * 1024;
 /// Real answers have a depth of 6.
 pub(super) const DEPTH_LIMIT: usize = 32;
 
+/// Real answers have some 10,000 values; each takes many times the three bytes that it may have here.
+const VALUES_LIMIT: usize = 64 * 1024;
+
 /// Names, versions and sentences are far shorter; only a build's output may be longer.
 const TEXT_LIMIT: usize = 64 * 1024;
 
@@ -62,6 +65,7 @@ fn collect(body: &mut dyn Read) -> Result<Vec<u8>, Error> {
 #[derive(Default)]
 struct Limits {
     depth: usize,
+    values: usize,
     inside: bool,
     escaped: bool,
     length: usize,
@@ -85,12 +89,19 @@ impl Limits {
     fn outside(&mut self, byte: u8) -> Result<(), Error> {
         match byte {
             b'"' => (self.inside, self.length) = (true, 0),
-            b'{' | b'[' => self.depth += 1,
+            b'{' | b'[' => {
+                self.depth += 1;
+                self.values += 1;
+            }
+            b',' => self.values += 1,
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
         if self.depth > DEPTH_LIMIT {
             return Err(Error::TooDeep);
+        }
+        if self.values > VALUES_LIMIT {
+            return Err(Error::TooMany(VALUES_LIMIT));
         }
         Ok(())
     }
@@ -135,6 +146,16 @@ mod tests {
         let read: Result<super::super::answers::Progress, _> = read(&mut ignored.as_bytes());
         assert!(matches!(read, Err(Error::TooDeep)));
         assert!(value("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"").is_ok());
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        for (part, most) in [("1,", VALUES_LIMIT), ("[],", VALUES_LIMIT / 2)] {
+            assert!(value(&format!("[{}1]", part.repeat(most - 1))).is_ok());
+            let more = format!("[{}1]", part.repeat(most + 1));
+            assert!(matches!(value(&more), Err(Error::TooMany(_))), "{part}");
+        }
+        assert!(value(&format!("\"{}\"", ",".repeat(VALUES_LIMIT - 1))).is_ok());
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod index;
 mod json;
 mod refusal;
 
-pub use error::{clean, Error};
+pub use crate::text::clean;
+pub use error::Error;
 pub use http::{recover, Body, Options, Patience};
 
 use crate::api::RequestBody;

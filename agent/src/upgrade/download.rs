@@ -21,6 +21,10 @@ const TELL: Duration = Duration::from_millis(250);
 /// A connection that breaks so often without a byte in between will not get better.
 const MOST_BREAKS: u32 = 3;
 
+/// Less than this since the last break is no progress: else a server could keep us for years with a
+/// byte for each connection.
+const PROGRESS: u64 = 16 * 1024;
+
 /// A complete image whose hash is as announced.
 #[derive(Clone, Debug)]
 pub struct Downloaded {
@@ -50,8 +54,8 @@ pub fn download(
     let mut teller = Teller::new(watcher, &built.image.name, total);
     let mut body = image.body;
     let mut breaks = 0;
-    while let Err(error) = part.receive(&mut body, &mut breaks, &mut teller)? {
-        body = resume(client, built, &part, &mut breaks, error)?;
+    while let Err(error) = part.receive(&mut body, &mut teller)? {
+        body = resume(client, built, &mut part, &mut breaks, error)?;
     }
     teller.tell(part.received);
     part.finish(&built.image.sha256)
@@ -61,10 +65,14 @@ pub fn download(
 fn resume(
     client: &Client,
     built: &Built,
-    part: &Part,
+    part: &mut Part,
     breaks: &mut u32,
     mut broken: server::Error,
 ) -> Result<Body, Error> {
+    if part.received - part.received_before >= PROGRESS {
+        *breaks = 0;
+    }
+    part.received_before = part.received;
     while broken.is_passing() && *breaks < MOST_BREAKS {
         *breaks += 1;
         std::thread::sleep(client.patience().pause);
@@ -93,6 +101,8 @@ struct Part {
     folder: PathBuf,
     hash: Sha256,
     received: u64,
+    /// At the last break.
+    received_before: u64,
     total: u64,
     kept: bool,
 }
@@ -121,6 +131,7 @@ impl Part {
             folder: folder.to_owned(),
             hash,
             received: 0,
+            received_before: 0,
             total,
             kept: false,
         })
@@ -130,7 +141,6 @@ impl Part {
     fn receive(
         &mut self,
         body: &mut Body,
-        breaks: &mut u32,
         teller: &mut Teller<'_>,
     ) -> Result<Result<(), server::Error>, Error> {
         let mut buffer = vec![0; BUFFER];
@@ -150,7 +160,6 @@ impl Part {
             self.file
                 .write_all(bytes)
                 .map_err(|error| Error::file(&self.path, "written", &error))?;
-            *breaks = 0;
             teller.progress(self.received);
         }
         match self.received == self.total {

@@ -26,4 +26,5 @@ pub use device::Device;
 pub use error::Error;
 pub use image::{judge, Report};
 pub use keyring::{KeyProblem, KeyRing, Problem};
+pub use plain::steers;
 pub use sha256::{NotHex, Sha256};

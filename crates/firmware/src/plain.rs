@@ -8,9 +8,11 @@ pub(crate) fn plain(text: &str, most: usize) -> String {
         .collect()
 }
 
-fn steers(character: char) -> bool {
+/// Whether a character does something (moves a cursor, changes colours, turns the direction of writing, hides what
+/// stands there) instead of being shown.
+pub fn steers(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ fn a_server_that_talks_nonsense() {
             },
             kind: Kind::Server,
             code: 3,
-            words: "longer than",
+            words: "more than 65536 parts",
         },
         Case {
             name: "an endless text",
