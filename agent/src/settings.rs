@@ -78,17 +78,11 @@ impl Settings {
 
     /// Reads the text of the file.
     pub fn parse(text: &str) -> Result<Settings, Error> {
-        let sections = uci::parse(text).map_err(|malformed| {
-            Error::new(
-                Kind::Usage,
-                format!(
-                    "{FILE} is not valid in line {}: correct it there, or with uci.",
-                    malformed.line
-                ),
-            )
-        })?;
-        let agent = Options::new(&sections);
-        let servers = sections.iter().filter(|section| section.kind == "server");
+        let agent = Options::parse(text)?;
+        let servers = agent
+            .sections
+            .iter()
+            .filter(|section| section.kind == "server");
         Ok(Settings {
             servers: servers
                 .filter_map(|section| section.option("url"))
@@ -130,33 +124,43 @@ impl Settings {
     }
 }
 
-/// The `agent` section with the `owut` section behind it.
-struct Options<'a> {
-    sections: Vec<&'a Section>,
+/// The options of the `agent` section, with the `owut` section behind it.
+pub(crate) struct Options {
+    sections: Vec<Section>,
 }
 
-impl<'a> Options<'a> {
-    fn new(sections: &'a [Section]) -> Self {
-        let of = |kind: &'static str| {
-            sections
-                .iter()
-                .filter(move |section| section.kind == kind || section.name == kind)
-        };
-        Options {
-            sections: of("agent").chain(of("owut")).collect(),
-        }
+impl Options {
+    /// Reads the text of the file.
+    pub(crate) fn parse(text: &str) -> Result<Options, Error> {
+        let sections = uci::parse(text).map_err(|malformed| {
+            Error::new(
+                Kind::Usage,
+                format!(
+                    "{FILE} is not valid in line {}: correct it there, or with uci.",
+                    malformed.line
+                ),
+            )
+        })?;
+        Ok(Options { sections })
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        let mut found = self
-            .sections
-            .iter()
-            .filter_map(|section| section.option(name));
+    fn of<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = &'a Section> {
+        let is = move |section: &&Section| section.kind == kind || section.name == kind;
+        self.sections.iter().filter(is)
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &Section> {
+        self.of("agent").chain(self.of("owut"))
+    }
+
+    /// The option's value; an empty one is as good as none.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let mut found = self.ours().filter_map(|section| section.option(name));
         found.next().map(str::to_owned)
     }
 
     fn list(&self, name: &str) -> Vec<String> {
-        let mut lists = self.sections.iter().map(|section| section.list(name));
+        let mut lists = self.ours().map(|section| section.list(name));
         lists.find(|list| !list.is_empty()).unwrap_or_default()
     }
 

@@ -4,10 +4,11 @@
 use super::journal::{Journal, Remembered};
 use super::phase::{is_working, phase_word, step, Move};
 use super::query::{Query, Question};
+use super::schedule::Kept;
 use super::task::Task;
 use super::work::Work;
 use super::{local, notices, router};
-use crate::api::{Goal, History, Image, Job, Phase, Status};
+use crate::api::{Goal, History, Image, Job, Notice, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER};
@@ -68,6 +69,7 @@ pub struct Engine {
     answers: Vec<(Ticket, Result<Answer, Error>)>,
     tickets: Ticket,
     pub(super) changed: bool,
+    news: bool,
 }
 
 impl Engine {
@@ -87,6 +89,7 @@ impl Engine {
             answers: Vec::new(),
             tickets: 0,
             changed: true,
+            news: false,
         };
         engine.look_back()?;
         engine.save();
@@ -135,7 +138,7 @@ impl Engine {
             Ok(record) => Ok(&record.upgrade),
             Err(error) => Err(error),
         };
-        self.remembered.status.notice = Some(notices::after_upgrade(pending, result));
+        self.set_notice(notices::after_upgrade(pending, result));
         // A job of the boot before: only where /tmp outlived the reboot.
         if self.phase() == Some(Phase::Flashing) {
             self.move_job(Move::Reach(Phase::Done));
@@ -168,6 +171,43 @@ impl Engine {
     pub fn working(&self) -> Option<u32> {
         let job = self.remembered.status.job.as_ref()?;
         (self.work.is_some() || is_working(job.phase)).then_some(job.id)
+    }
+
+    /// Whether a job is at work or a question is being answered.
+    pub fn is_busy(&self) -> bool {
+        self.working().is_some() || self.query.is_some()
+    }
+
+    /// Where the schedule was.
+    pub fn schedule(&self) -> Option<&Kept> {
+        self.remembered.schedule.as_ref()
+    }
+
+    /// Remembers where the schedule is.
+    pub fn set_schedule(&mut self, kept: &Kept) {
+        if *kept != self.remembered.schedule.clone().unwrap_or_default() {
+            self.remembered.schedule = Some(kept.clone());
+            self.save();
+        }
+    }
+
+    /// What the owner should know now. The same once more is no news.
+    pub fn set_notice(&mut self, notice: Notice) {
+        let former = &mut self.remembered.status.notice;
+        let known = former
+            .as_ref()
+            .is_some_and(|former| former.kind == notice.kind && former.text == notice.text);
+        if !known {
+            *former = Some(notice);
+            self.news = true;
+            self.changed = true;
+        }
+    }
+
+    /// What the owner should know, if it is another thing than at the last call.
+    pub fn take_news(&mut self) -> Option<&Notice> {
+        let news = std::mem::take(&mut self.news);
+        self.remembered.status.notice.as_ref().filter(|_| news)
     }
 
     fn refuse_while_working(&self) -> Result<(), Error> {
@@ -431,9 +471,12 @@ impl Engine {
                 }
                 Err(error) => Err(error),
             };
-            let status = &mut self.remembered.status;
-            status.check = Some(notices::check(plan));
-            status.notice = notices::after_check(plan, status.notice.take());
+            self.remembered.status.check = Some(notices::check(plan));
+            let former = self.remembered.status.notice.as_ref();
+            match notices::after_check(plan, former) {
+                Some(notice) => self.set_notice(notice),
+                None => self.remembered.status.notice = None,
+            }
             self.save();
         }
         Ok(())
@@ -502,7 +545,7 @@ impl Engine {
 
     fn fail(&mut self, error: Error) {
         if self.phase() == Some(Phase::Flashing) {
-            self.remembered.status.notice = Some(notices::failed(&error));
+            self.set_notice(notices::failed(&error));
         }
         self.move_job(Move::Fail);
         if let Some(job) = &mut self.remembered.status.job {

@@ -1,6 +1,7 @@
 //! What the daemon remembers between its own starts, in /tmp/attended-sysupgrade: status.json, the
 //! line for the login, and the lock that makes it the only one.
 
+use super::schedule::Kept;
 use crate::api::{Notice, Status};
 use crate::error::{Error, Kind};
 use crate::job::Downloaded;
@@ -24,6 +25,9 @@ pub struct Remembered {
     /// What the image in hand is held against.
     #[serde(default)]
     pub downloaded: Option<Downloaded>,
+    /// Where the schedule is.
+    #[serde(default)]
+    pub schedule: Option<Kept>,
 }
 
 /// The folder, locked.

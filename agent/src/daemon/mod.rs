@@ -6,11 +6,13 @@
 pub mod engine;
 mod journal;
 mod local;
+mod log;
 mod notices;
 pub mod object;
 pub mod phase;
 pub mod query;
 pub mod router;
+mod schedule;
 pub mod task;
 mod work;
 
@@ -20,9 +22,11 @@ use crate::paths::Paths;
 use crate::system::signals::Signals;
 use crate::text::say;
 use engine::{Engine, Ticket};
+use log::Log;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use object::Handled;
+use schedule::Scheduler;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -36,23 +40,32 @@ pub fn run(paths: &Paths) -> Result<(), Error> {
     // procd sends it when the configuration was changed (/etc/init.d/asu reload).
     let mut reload = Signals::take_over(&[Signal::SIGHUP])?;
     let mut engine = Engine::new(paths)?;
+    let mut scheduler = Scheduler::new(paths, &mut engine);
+    let mut log = Log::default();
     let mut bus = Bus {
         service: Service::new(&paths.socket(), object::spec()),
         waiting: BTreeMap::new(),
         told: None,
+        news: None,
     };
     loop {
         let mut fds = bus.fds(&engine);
         fds.push(reload.as_fd());
-        wait(fds, bus.deadline(&engine))?;
+        let deadlines = [bus.deadline(&engine), scheduler.deadline()];
+        wait(fds, deadlines.into_iter().flatten().min())?;
         if reload.come() {
             engine.reload();
+            scheduler.reload();
         }
         // A state that can't be written (no space in /tmp) must not end the job it is about.
         if let Err(error) = engine.advance() {
             say(&error);
         }
-        bus.round(&mut engine);
+        log.changes(engine.status());
+        bus.round(&mut engine, &mut scheduler);
+        scheduler.round(&mut engine);
+        log.changes(engine.status());
+        bus.tell(&mut engine);
     }
 }
 
@@ -83,6 +96,8 @@ struct Bus {
     waiting: BTreeMap<Ticket, Request>,
     /// When subscribers were last told, and whether something changed since.
     told: Option<(Instant, bool)>,
+    /// What is still to be told as an event.
+    news: Option<Value>,
 }
 
 impl Bus {
@@ -101,15 +116,31 @@ impl Bus {
             .min()
     }
 
-    fn round(&mut self, engine: &mut Engine) {
+    fn round(&mut self, engine: &mut Engine, scheduler: &mut Scheduler) {
         for incoming in self.service.dispatch() {
             if let Incoming::Request(request) = incoming {
+                scheduler.called(request.method());
                 self.handle(engine, request);
             }
         }
         for (ticket, answer) in engine.answers() {
-            if let Some(request) = self.waiting.remove(&ticket) {
-                self.reply(request, object::reply(answer));
+            match self.waiting.remove(&ticket) {
+                Some(request) => self.reply(request, object::reply(answer)),
+                None => scheduler.answered(ticket, &answer),
+            }
+        }
+    }
+
+    /// Tells who wants to know of changes.
+    fn tell(&mut self, engine: &mut Engine) {
+        if let Some(notice) = engine.take_news() {
+            log::say(&notice.text);
+            self.news = Some(object::reply(Ok(notice)));
+        }
+        // After a boot the notice may be there before the bus is.
+        if let Some(news) = self.news.take_if(|_| self.service.is_connected()) {
+            if let Err(error) = self.service.send_event(object::PATH, &news) {
+                eprintln!("asu: the event can't be sent: {error}");
             }
         }
         self.notify(engine);

@@ -1,6 +1,6 @@
 //! What the owner should know, in one line.
 
-use crate::api::{Check, Notice, NoticeKind, Outcome, Plan, Upgrade, Verdict};
+use crate::api::{Check, Notice, NoticeKind, Outcome, Plan, Release, Upgrade, Verdict};
 use crate::error::Error;
 use crate::system::now;
 use crate::upgrade::confirm::Pending;
@@ -24,7 +24,8 @@ pub fn check(result: Result<&Plan, &Error>) -> Check {
 }
 
 /// After a check: whether something newer is there. What a failed check leaves is the former notice.
-pub fn after_check(result: Result<&Plan, &Error>, former: Option<Notice>) -> Option<Notice> {
+pub fn after_check(result: Result<&Plan, &Error>, former: Option<&Notice>) -> Option<Notice> {
+    let former = former.cloned();
     let Ok(plan) = result else {
         return former;
     };
@@ -88,6 +89,21 @@ pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> 
     }
 }
 
+/// An image that the schedule does not flash by itself.
+pub fn left_to_the_owner(to: &Release, why: &Error) -> Notice {
+    let text = format!(
+        "OpenWrt {} is ready, but not installed automatically: {} \"asu status\" shows it.",
+        to.version, why.message
+    );
+    notice(NoticeKind::UpgradeAvailable, text)
+}
+
+/// The schedule has given up.
+pub fn no_more_upgrades() -> Notice {
+    let text = "Automatic upgrades have stopped, because two in a row did not take: see \"asu history\", then try \"asu upgrade\".";
+    notice(NoticeKind::UpgradeFailed, text.to_owned())
+}
+
 /// After a flash that never came to be.
 pub fn failed(error: &Error) -> Notice {
     notice(NoticeKind::UpgradeFailed, error.message.clone())
@@ -96,7 +112,6 @@ pub fn failed(error: &Error) -> Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Release;
 
     #[test]
     fn what_was_left_out_is_told_after_the_reboot() {

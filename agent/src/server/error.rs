@@ -27,7 +27,7 @@ pub enum Error {
     /// The connection is not secure (server, reason).
     Untrusted(String, String),
     /// The connection can't be judged: the router's clock is wrong (seconds since 1970).
-    Clock(u64),
+    Clock(i64),
     /// Sent from https to http (address).
     Downgrade(String),
     /// Sent somewhere that makes no sense (address).
@@ -179,7 +179,7 @@ impl fmt::Display for Error {
             Stalled => f.write_str("The upgrade server's answer came too slowly. Try again later."),
             Cut => f.write_str("The connection to the upgrade server ended in the middle of its answer. Try again."),
             Untrusted(server, why) => write!(f, "The connection to {} is not secure: {}. Check the address, and that the package ca-bundle is installed.", clean(server), clean(why)),
-            Clock(now) => write!(f, "The router's clock says {}, so certificates can't be judged. Set the time and try again.", date(*now)),
+            Clock(now) => write!(f, "The router's clock says {}, so certificates can't be judged. Set the time and try again.", date(u64::try_from(*now).unwrap_or(0))),
             Downgrade(to) => write!(f, "The upgrade server sends us from https to {}. That is refused: the connection would no longer be secure.", clean(to)),
             Redirect(to) => write!(f, "The upgrade server sends us to \"{}\", which is no address. Check option url.", clean(to)),
             RedirectLoop => f.write_str("The upgrade server sends us from one address to the next. Check option url."),

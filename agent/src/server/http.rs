@@ -1,11 +1,12 @@
 //! HTTP to an upgrade server: time-outs, redirects, certificates.
 
 use super::error::Error;
+use crate::system::{clock_is_plausible, now};
 use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use ureq::http::header::{HeaderName, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use ureq::http::Response;
 use ureq::tls::{parse_pem, PemItem, RootCerts, TlsConfig};
@@ -26,9 +27,6 @@ const BUFFER: usize = 2 * HEADER_LIMIT;
 
 /// Mozilla's bundle has 220 KiB.
 const AUTHORITIES_LIMIT: u64 = 4 * 1024 * 1024;
-
-/// 2026-01-01: a clock before it was never set, for this program is younger.
-const EARLIEST_CLOCK: u64 = 1_767_225_600;
 
 /// How a server is reached.
 #[derive(Clone, Debug, Default)]
@@ -340,19 +338,21 @@ fn unreachable(error: &io::Error, server: String) -> Error {
 }
 
 /// Why TLS failed, in words; with a clock that was never set no certificate is valid yet.
-fn insecure(error: &rustls::Error, server: String, now: u64) -> Error {
+fn insecure(error: &rustls::Error, server: String, now: i64) -> Error {
     use rustls::CertificateError as Certificate;
     let rustls::Error::InvalidCertificate(why) = error else {
         return Error::Untrusted(server, error.to_string());
     };
-    if now < EARLIEST_CLOCK {
+    let early = matches!(
+        why,
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. }
+    );
+    // A server has no certificate of tomorrow; a router that was off for months has a clock of then.
+    if early || !clock_is_plausible(now) {
         return Error::Clock(now);
     }
     let why = match why {
         Certificate::Expired | Certificate::ExpiredContext { .. } => "its certificate has expired",
-        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; is the router's clock right?"
-        }
         Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
             "its certificate is for another name"
         }
@@ -360,13 +360,6 @@ fn insecure(error: &rustls::Error, server: String, now: u64) -> Error {
         other => return Error::Untrusted(server, format!("{other:?}")),
     };
     Error::Untrusted(server, why.to_owned())
-}
-
-/// Seconds since 1970; 0 for a clock before that.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -396,7 +389,10 @@ mod tests {
         let error = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let of = |now| insecure(&error, "https://a".to_owned(), now);
         assert!(matches!(of(0), Error::Clock(0)));
-        assert!(matches!(of(EARLIEST_CLOCK), Error::Untrusted(_, _)));
+        assert!(matches!(of(1_767_225_600), Error::Untrusted(_, _)));
+        let early = rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYet);
+        let later = insecure(&early, "https://a".to_owned(), 1_790_000_000);
+        assert!(matches!(later, Error::Clock(_)));
     }
 
     #[test]

@@ -11,6 +11,28 @@ use crate::paths::Paths;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// 2026-01-01: a clock before it was never set, for this program is younger.
+const EARLIEST_CLOCK: i64 = 1_767_225_600;
+
+/// Whether a clock that says so (seconds since 1970) may be right. Routers have no battery for theirs:
+/// until a time server is reached they live in 1970, or when the last file was written.
+pub fn clock_is_plausible(clock: i64) -> bool {
+    clock >= EARLIEST_CLOCK
+}
+
+/// Seconds since this system was started; 0 where nobody says.
+pub fn uptime(paths: &Paths) -> i64 {
+    let own = paths.real("/proc/uptime");
+    let path = if own.exists() {
+        own
+    } else {
+        "/proc/uptime".into()
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let seconds = text.split('.').next().and_then(|whole| whole.parse().ok());
+    seconds.unwrap_or(0)
+}
+
 /// Seconds since 1970.
 pub fn now() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

@@ -198,6 +198,18 @@ impl Service {
         self.forgiving(|bus, object| bus.notify(object, kind, data))
     }
 
+    /// See [`Bus::send_event`]. Does nothing without a connection.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the data can't be written, [`Error::Status`] if ubusd refuses it.
+    pub fn send_event(
+        &mut self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), Error> {
+        self.forgiving(|bus, _| bus.send_event(name, data))
+    }
+
     /// Whether anybody is subscribed.
     pub fn is_subscribed(&self) -> bool {
         match &self.state {
