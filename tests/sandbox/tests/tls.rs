@@ -1,15 +1,22 @@
 //! A whole upgrade over TLS, with the server's CA in the option `ca_file`.
 //!
 //! With ASU_PROGRAM it is the router's `asu`: `.ci/run` gives a big-endian MIPS one, emulated.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
-use asu::api::{History, Outcome, PackageList};
+mod common;
+
+use asu::api::PackageList;
+use common::wait_confirmed;
 use sandbox::tls::TlsFront;
 use sandbox::{Options, Router, World};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 struct Sandbox {
     router: Router,
@@ -69,26 +76,7 @@ fn a_router_upgrades_itself_over_tls() {
     assert_eq!(check.status.code(), Some(20), "{check:?}");
     let upgrade = sandbox.asu(&["upgrade", "--yes"]);
     assert_eq!(upgrade.status.code(), Some(0), "{upgrade:?}");
-    let start = Instant::now();
-    let upgrade = loop {
-        let output = sandbox.asu(&["--json", "history"]);
-        let history = serde_json::from_slice::<History>(&output.stdout).ok();
-        if let Some(upgrade) = history.and_then(|history| history.upgrades.into_iter().next()) {
-            break upgrade;
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "the router did not come up again"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    assert_eq!(
-        upgrade.result,
-        Outcome::Confirmed,
-        "{:?}",
-        upgrade.differences
-    );
-    assert_eq!(upgrade.to.version, "24.10.2");
+    wait_confirmed(&sandbox.router, "24.10.2");
 }
 
 #[test]

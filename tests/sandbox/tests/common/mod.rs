@@ -5,7 +5,7 @@ pub mod faults;
 pub mod gate;
 pub mod proxy;
 
-use asu::api::{History, Phase, Status, Upgrade};
+use asu::api::{History, Outcome, Phase, Status, Upgrade};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use sandbox::{Device, Options, Router, World};
@@ -156,6 +156,15 @@ pub fn wait_upgraded(router: &Router) -> Upgrade {
         log(router)
     );
     upgrades[0].clone()
+}
+
+/// The same where the router has to be as it was promised.
+pub fn wait_confirmed(router: &Router, version: &str) -> Upgrade {
+    let upgrade = wait_upgraded(router);
+    let differences = &upgrade.differences;
+    assert_eq!(upgrade.result, Outcome::Confirmed, "{differences:?}");
+    assert_eq!(upgrade.to.version, version);
+    upgrade
 }
 
 /// Asks again and again until there is something.
