@@ -1,19 +1,23 @@
 //! The commands that ask the agent.
 
 use super::agent::{nothing, nothing_in_hand, Agent};
+use super::files;
 use super::options::{Command, Options};
 use super::output::Output;
 use super::plan;
 use super::progress::Progress;
+use super::{diff, packages};
 use crate::api::{
-    CheckResult, Difference, Goal, History, Image, ImageCheck, Job, Outcome, PackageList, Phase,
-    Plan, Status, Upgrade, Verdict, Verification, Versions,
+    CheckResult, Difference, Goal, History, Image, ImageCheck, Job, Outcome, Phase, Plan, Status,
+    Upgrade, Verdict, Verification, Versions,
 };
 use crate::daemon::engine::RESTARTING;
 use crate::daemon::router;
 use crate::error::{Error, Kind};
 use crate::json::{self, Value};
+use crate::settings::Settings;
 use crate::text;
+use crate::upgrade::feeds::Feeds;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal};
@@ -27,9 +31,9 @@ const BLOCKED: u8 = 21;
 
 /// Runs a command that needs the agent.
 pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
-    if let Command::List = command {
+    if *command == Command::List && !options.is_planned() {
         // Needs no daemon and takes nobody's place.
-        return list(&router::packagelist(&options.paths, options.all)?, output);
+        return packages::list(&router::packagelist(&options.paths, options.all)?, output);
     }
     let mut agent = Agent::find(&options.paths, options.standalone)?;
     let agent = &mut agent;
@@ -37,10 +41,13 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         Command::Check => check(agent, options, output),
         Command::Upgrade => upgrade(agent, Goal::Upgrade, options, output),
         Command::Download => upgrade(agent, Goal::Download, options, output),
-        Command::Install(file) => install(agent, file.as_deref(), options, output),
-        Command::Verify(file) => verify(agent, file.as_deref(), output),
+        Command::Install(file) => install(agent, named(file, options)?, options, output),
+        Command::Verify(file) => verify(agent, named(file, options)?, output),
+        Command::List => packages::selection(&ask_plan(agent, options)?, options, output),
+        Command::Diff(from, to) => diff::run(agent, from.as_deref(), to, options, output),
+        Command::Dump => packages::dump(agent, options, output),
         Command::Versions => versions(&agent.call("versions", &nothing())?, output),
-        Command::Blob => blob(&ask_plan(agent, options)?, output),
+        Command::Blob => packages::blob(&ask_plan(agent, options)?, options, output),
         Command::Status => status(&agent.call("status", &nothing())?, output),
         Command::Watch => watch(agent, options, output),
         Command::Cancel => cancel(agent, output),
@@ -71,26 +78,28 @@ struct Started {
     job: u32,
 }
 
-fn list(list: &PackageList, output: &mut Output) -> Result<ExitCode, Error> {
-    if output.is_json() {
-        output.object(list)?;
-    }
-    for (name, version) in &list.packages {
-        output.line(&format!("{name} {version}"))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
+pub(super) fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
     agent.call("check", &json::value(&options.choice)?)
 }
 
+/// The image is named behind the command, or by --image as owut has it.
+fn named<'a>(file: &'a Option<PathBuf>, options: &'a Options) -> Result<Option<&'a Path>, Error> {
+    match (file, &options.image) {
+        (Some(_), Some(_)) => Err(Error::new(
+            Kind::Usage,
+            "Name the image once: behind the command, or with --image.",
+        )),
+        (file, image) => Ok(file.as_deref().or(image.as_deref())),
+    }
+}
+
 fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
-    let found = ask_plan(agent, options)?;
+    let found = show_plan(agent, options, output)?;
     if output.is_json() {
         output.object(&found)?;
     } else {
-        plan::show(&found, options.verbose, output)?;
+        output.line(&plan::conclusion(&found, &options.given))?;
+        own_feeds(&found, options, output)?;
     }
     Ok(match found.verdict {
         Verdict::Current => ExitCode::SUCCESS,
@@ -99,11 +108,33 @@ fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
     })
 }
 
-fn blob(plan: &Plan, output: &mut Output) -> Result<ExitCode, Error> {
-    match &plan.request {
-        Some(request) => output.object(request).map(|()| ExitCode::SUCCESS),
-        None => Err(Error::new(Kind::Packages, plan::conclusion(plan))),
+/// Asks for the plan; shows it to people, and keeps it where that is wanted.
+fn show_plan(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Plan, Error> {
+    let settings = Settings::read(&options.paths)?;
+    let found = ask_plan(agent, options)?;
+    if options.keep_files || settings.keep_files {
+        files::keep_plan(&options.paths, &found)?;
     }
+    if !output.is_json() {
+        plan::show(&found, options.verbose || settings.verbosity > 0, output)?;
+    }
+    Ok(found)
+}
+
+/// What OpenWrt does not have may come from feeds that nobody has allowed yet.
+fn own_feeds(plan: &Plan, options: &Options, output: &mut Output) -> Result<(), Error> {
+    if plan.verdict != Verdict::Blocked || options.choice.feeds {
+        return Ok(());
+    }
+    for manager in ["apk", "opkg"] {
+        let feeds = Feeds::read(&options.paths, manager)?;
+        if let Some(url) = feeds.repositories.values().next() {
+            let more =
+                format!("If it comes from a feed of your own ({url}), try \"asu check --feeds\".");
+            output.line(&more)?;
+        }
+    }
+    Ok(())
 }
 
 fn upgrade(
@@ -112,22 +143,20 @@ fn upgrade(
     options: &Options,
     output: &mut Output,
 ) -> Result<ExitCode, Error> {
-    let found = ask_plan(agent, options)?;
-    if !output.is_json() {
-        plan::show(&found, options.verbose, output)?;
-    }
+    let found = show_plan(agent, options, output)?;
+    let conclusion = plan::conclusion(&found, &options.given);
+    let force = options.choice.force;
     match found.verdict {
-        Verdict::Current => {
+        Verdict::Current if !force => {
             if output.is_json() {
                 output.object(&found)?;
             }
+            output.line(&conclusion)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Verdict::Blocked => return Err(Error::new(Kind::Packages, plan::conclusion(&found))),
-        Verdict::Downgrade if !options.choice.force => {
-            return Err(Error::new(Kind::Usage, plan::conclusion(&found)))
-        }
-        Verdict::Downgrade | Verdict::Upgrade | Verdict::Rebuild => {}
+        Verdict::Blocked => return Err(Error::new(Kind::Packages, conclusion)),
+        Verdict::Downgrade if !force => return Err(Error::new(Kind::Usage, conclusion)),
+        _ => {}
     }
     if goal == Goal::Upgrade {
         confirm(
@@ -140,12 +169,29 @@ fn upgrade(
     }
     let mut arguments = json::value(&options.choice)?;
     arguments["goal"] = json::value(&goal)?;
-    keep(&mut arguments, options);
+    wishes(&mut arguments, options)?;
     let Started { job } = agent.call("start", &arguments)?;
     if let Agent::Daemon(_) = agent {
         output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
     }
-    follow(agent, Some(job), options, output)
+    let code = follow(agent, Some(job), options, output)?;
+    match goal {
+        Goal::Download => place(agent, options, output).map(|()| code),
+        Goal::Upgrade => Ok(code),
+    }
+}
+
+/// Puts the image where `--image`, or owut's option, wants it.
+fn place(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<(), Error> {
+    let set = Settings::read(&options.paths)?.image;
+    let set = set.map(|file| options.paths.real(file));
+    let Some(file) = options.image.clone().or(set) else {
+        return Ok(());
+    };
+    let status: Status = agent.call("status", &nothing())?;
+    let image = status.image.ok_or_else(nothing_in_hand)?;
+    files::place_image(&options.paths, &image, &file)?;
+    output.line(&format!("It is {}, too.", file.display()))
 }
 
 fn install(
@@ -160,16 +206,21 @@ fn install(
     if let Some(path) = path {
         arguments["path"] = json::value(&path)?;
     }
-    keep(&mut arguments, options);
+    wishes(&mut arguments, options)?;
     let Started { .. } = agent.call("sysupgrade", &arguments)?;
     follow(agent, None, options, output)
 }
 
-/// Whether to keep the settings is up to the daemon's, unless it is said here.
-fn keep(arguments: &mut Value, options: &Options) {
+/// Whether to keep the settings, and what to run before, is up to the daemon's settings, unless it
+/// is said here.
+fn wishes(arguments: &mut Value, options: &Options) -> Result<(), Error> {
     if let Some(keep) = options.keep {
         arguments["keep"] = keep.into();
     }
+    if let Some(hook) = &options.pre_install {
+        arguments["pre_install"] = json::value(&absolute(hook)?)?;
+    }
+    Ok(())
 }
 
 /// The daemon has another working directory.
@@ -393,7 +444,7 @@ fn status(status: &Status, output: &mut Output) -> Result<ExitCode, Error> {
         ))?;
     }
     if let Some(plan) = status.check.as_ref().and_then(|check| check.plan.as_ref()) {
-        output.line(&plan::conclusion(plan))?;
+        output.line(&plan::conclusion(plan, &[]))?;
     }
     if let Some(upgrade) = &status.last_upgrade {
         past(upgrade, output)?;

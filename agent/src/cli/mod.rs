@@ -2,11 +2,17 @@
 
 mod agent;
 mod commands;
+mod diff;
+mod files;
+mod help;
 mod inspect;
+mod nearest;
 mod options;
 mod output;
+mod packages;
 mod plan;
 mod progress;
+pub mod table;
 mod watch;
 
 use crate::error::Error;
@@ -16,7 +22,7 @@ use std::process::ExitCode;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os().skip(1)) {
+    let mut options = match options::parse(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(sentence) => {
             let mut output = Output::new(false, false);
@@ -25,7 +31,7 @@ pub fn main() -> ExitCode {
         }
     };
     let mut output = Output::new(options.json, options.quiet);
-    match run(&options, &mut output) {
+    match run(&mut options, &mut output) {
         Ok(code) => code,
         Err(error) => {
             output.error(&error);
@@ -34,9 +40,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
+fn run(options: &mut Options, output: &mut Output) -> Result<ExitCode, Error> {
+    if let Some(file) = options.init_script.take() {
+        options.choice.init_script = Some(files::init_script(&file)?);
+    }
     match &options.command {
-        Command::Help => output.text(options::HELP).map(|()| ExitCode::SUCCESS),
+        Command::Help(about) => output
+            .text(&about.map_or_else(help::general, help::of))
+            .map(|()| ExitCode::SUCCESS),
         Command::Version => output
             .text(concat!("asu ", env!("CARGO_PKG_VERSION"), "\n"))
             .map(|()| ExitCode::SUCCESS),

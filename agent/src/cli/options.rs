@@ -1,58 +1,13 @@
 //! What the program is asked for on its command line.
 
+use super::nearest::or_nearest;
+use super::table::{self, Group, Opt, COMMANDS, OPTIONS};
 use crate::paths::Paths;
+use crate::uci;
 use crate::upgrade::Choice;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-/// What `--help` prints.
-pub const HELP: &str = "\
-Upgrades this OpenWrt router, with its packages, through an upgrade server.
-
-Usage: asu [OPTION]... COMMAND [ARGUMENT]...
-
-Commands:
-  check             what an upgrade would change
-  upgrade           have an image built, fetch it, make sure of it, install it
-  download          the same without installing it
-  install [FILE]    install the image in hand, or a file
-  verify [FILE]     make sure of the image in hand, or of a file
-  inspect FILE      show what an image says of itself
-  list              the packages that you chose (with --all: every package)
-  versions          the releases that the server offers
-  blob              the request that would be sent to the server
-  status            what is going on
-  watch             follow the running job
-  cancel            end the running job
-  history           past upgrades
-  clean             remove the image and what jobs left behind
-  daemon            run in the background (procd does that)
-
-Options for check, upgrade, download and blob:
-  --version V       a release or a branch (24.10, 24.10.2, 24.10-SNAPSHOT, SNAPSHOT);
-                    -V and --version-to are the same
-  --add NAMES       packages to add, separated by commas or spaces
-  --remove NAMES    packages to leave out
-  --ignore NAMES    packages that may be missing in the release
-  --drop-missing    any package may be missing
-Options for upgrade and install:
-  --yes             do not ask before installing
-  -n, --no-keep     do not keep the settings
-  --force           go on in spite of warnings, and to an older release
-Options for all:
-  --json            print the objects of the bus
-  --standalone      do it without the daemon
-  --root DIR        work on the router below DIR
-  --socket PATH     where the bus is
-  -v, --verbose     show the request, too
-  -q, --quiet       show errors only
-  -h, --help        this text         asu --version the version of this program
-
-Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong usage; 3 server or network;
-4 the server could not build it; 5 the image was refused; 6 not enough memory or space;
-of check: 20 an upgrade is available, 21 it is, but something is in the way.
-";
 
 /// A command with what belongs to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +21,9 @@ pub enum Command {
     Inspect(PathBuf),
     List,
     Versions,
+    Diff(Option<String>, String),
     Blob,
+    Dump,
     Status,
     Watch,
     Cancel,
@@ -74,8 +31,19 @@ pub enum Command {
     Clean,
     Daemon,
     Job,
-    Help,
+    Help(Option<&'static table::Command>),
     Version,
+}
+
+/// The forms of `list`, as owut calls them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// The owner's changes to the default packages, in a line.
+    FirmwareSelector,
+    /// All packages that are asked for, in a line.
+    FirmwareSelectorAll,
+    /// Lines for OpenWrt's .config.
+    Config,
 }
 
 /// Everything that can be said on the command line.
@@ -90,133 +58,295 @@ pub struct Options {
     pub standalone: bool,
     pub all: bool,
     pub yes: bool,
+    /// Keep the settings; none: what the option keep_settings says.
     pub keep: Option<bool>,
+    pub keep_files: bool,
+    pub format: Option<Format>,
+    pub image: Option<PathBuf>,
+    pub pre_install: Option<PathBuf>,
+    pub init_script: Option<PathBuf>,
     pub choice: Choice,
+    /// What was said of release, packages and image, as it was typed.
+    pub given: Vec<String>,
 }
 
-const COMMANDS: [(&str, Command); 14] = [
-    ("check", Command::Check),
-    ("upgrade", Command::Upgrade),
-    ("download", Command::Download),
-    ("install", Command::Install(None)),
-    ("verify", Command::Verify(None)),
-    ("list", Command::List),
-    ("versions", Command::Versions),
-    ("blob", Command::Blob),
-    ("status", Command::Status),
-    ("watch", Command::Watch),
-    ("cancel", Command::Cancel),
-    ("history", Command::History),
-    ("clean", Command::Clean),
-    ("daemon", Command::Daemon),
-];
+impl Options {
+    fn new(command: Command) -> Self {
+        Options {
+            command,
+            paths: Paths::new("/", None),
+            json: false,
+            quiet: false,
+            verbose: false,
+            standalone: false,
+            all: false,
+            yes: false,
+            keep: None,
+            keep_files: false,
+            format: None,
+            image: None,
+            pre_install: None,
+            init_script: None,
+            choice: Choice::default(),
+            given: Vec::new(),
+        }
+    }
+}
 
 /// Reads the command line, or says in a sentence what is wrong with it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, String> {
-    read(lexopt::Parser::from_args(arguments))
-        .map_err(|error| format!("{error}. See \"asu --help\"."))
+    Parsed::read(lexopt::Parser::from_args(arguments))
+        .and_then(Parsed::options)
+        .map_err(|error| error.to_string())
 }
 
-fn read(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
-    let mut root = PathBuf::from("/");
-    let mut socket = None;
-    let mut words: Vec<OsString> = Vec::new();
-    let mut options = Options {
-        command: Command::Help,
-        paths: Paths::new("/", None),
-        json: false,
-        quiet: false,
-        verbose: false,
-        standalone: false,
-        all: false,
-        yes: false,
-        keep: None,
-        choice: Choice::default(),
-    };
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("root") => root = parser.value()?.into(),
-            Long("socket") => socket = Some(parser.value()?.into()),
-            Long("json") => options.json = true,
-            Long("standalone") => options.standalone = true,
-            Long("all") => options.all = true,
-            Long("yes") | Short('y') => options.yes = true,
-            Long("no-keep") | Short('n') => options.keep = Some(false),
-            Long("force") => options.choice.force = true,
-            Long("version") if words.is_empty() => {
-                return Ok(Options {
-                    command: Command::Version,
-                    ..options
-                })
+/// An option that was given, with its value.
+type Given = (&'static Opt, Option<OsString>);
+
+/// The command line taken apart, before anybody knows whether it makes sense.
+struct Parsed {
+    words: Vec<OsString>,
+    given: Vec<Given>,
+}
+
+impl Parsed {
+    fn read(mut parser: lexopt::Parser) -> Result<Parsed, lexopt::Error> {
+        let mut parsed = Parsed {
+            words: Vec::new(),
+            given: Vec::new(),
+        };
+        while let Some(argument) = parser.next()? {
+            let option = match argument {
+                Value(word) => {
+                    parsed.words.push(word);
+                    continue;
+                }
+                // Before the command it is a question of its own.
+                Long("version") if parsed.words.is_empty() => {
+                    parsed.words = vec!["--version".into()];
+                    return Ok(parsed);
+                }
+                Long(name) => find(name).ok_or_else(|| unknown(name))?,
+                Short(letter) => OPTIONS
+                    .iter()
+                    .find(|option| option.short == letter && letter != ' ')
+                    .ok_or_else(|| format!("There is no option -{letter}. See \"asu --help\"."))?,
+            };
+            let value = match option.value {
+                "" => None,
+                _ => Some(parser.value().map_err(|_| no_value(option))?),
+            };
+            parsed.given.push((option, value));
+        }
+        Ok(parsed)
+    }
+
+    fn options(self) -> Result<Options, lexopt::Error> {
+        let mut words = self.words.into_iter();
+        let name = words.next().unwrap_or_default().string()?;
+        let help = self.given.iter().any(|(option, _)| option.long == "help");
+        let command = match (name.as_str(), help) {
+            ("--version", _) => return Ok(Options::new(Command::Version)),
+            ("", true) => return Ok(Options::new(Command::Help(None))),
+            ("", false) => return Err("No command was given. See \"asu --help\".".into()),
+            (name, true) => Command::Help(Some(known(name)?)),
+            ("job", false) => Command::Job,
+            (name, false) => command(name, words.collect())?,
+        };
+        let mut options = Options::new(command);
+        let (mut root, mut socket) = (PathBuf::from("/"), None);
+        let given = self.given.into_iter().filter(|_| !help);
+        for (option, value) in given {
+            if !option.goes_with(&name) {
+                let sentence = format!(
+                    "{} does not go with \"asu {name}\", but with {}.",
+                    option.typed(),
+                    option.with.join(", ")
+                );
+                return Err(sentence.into());
             }
-            Long("version-to" | "version") | Short('V') => {
-                options.choice.version = Some(parser.value()?.string()?)
+            match (option.long, value) {
+                ("root", Some(value)) => root = value.into(),
+                ("socket", Some(value)) => socket = Some(value.into()),
+                (_, value) => options.set(option, value)?,
             }
-            Long("add") | Short('a') => {
-                options.choice.add.extend(names(&parser.value()?.string()?))
-            }
-            Long("ignore") => options
-                .choice
-                .ignore
-                .extend(names(&parser.value()?.string()?)),
-            Long("drop-missing") => options.choice.drop_missing = true,
-            Long("remove") | Short('r') => options
-                .choice
-                .remove
-                .extend(names(&parser.value()?.string()?)),
-            Long("verbose") | Short('v') => options.verbose = true,
-            Long("quiet") | Short('q') => options.quiet = true,
-            Long("help") | Short('h') => {
-                return Ok(Options {
-                    command: Command::Help,
-                    ..options
-                })
-            }
-            Value(word) => words.push(word),
-            other => return Err(other.unexpected()),
+        }
+        // The job has another working directory.
+        let root = std::path::absolute(root).map_err(|error| format!("--root: {error}"))?;
+        options.paths = Paths::new(root, socket);
+        if options.all && options.is_planned() {
+            return Err(
+                "--all lists what is installed, the other options what is asked for: choose one."
+                    .into(),
+            );
+        }
+        Ok(options)
+    }
+}
+
+impl Options {
+    /// Whether `list` is about what is asked for, not about what is installed.
+    pub fn is_planned(&self) -> bool {
+        self.format.is_some() || !self.given.is_empty()
+    }
+
+    fn set(&mut self, option: &Opt, value: Option<OsString>) -> Result<(), lexopt::Error> {
+        if matches!(
+            option.group,
+            Group::Release | Group::Packages | Group::Image
+        ) {
+            let value = value.as_ref().map(|value| quoted(&value.to_string_lossy()));
+            let typed = [Some(option.typed()), value];
+            self.given.extend(typed.into_iter().flatten());
+        }
+        match value {
+            None => self.set_flag(option),
+            Some(value) => self.set_value(option, value)?,
+        }
+        Ok(())
+    }
+
+    fn set_flag(&mut self, option: &Opt) {
+        match option.long {
+            "drop-missing" => self.choice.drop_missing = true,
+            "clean-slate" => self.choice.clean_slate = true,
+            "feeds" => self.choice.feeds = true,
+            "force" => self.choice.force = true,
+            "all" => self.all = true,
+            "yes" => self.yes = true,
+            "no-settings" => self.keep = Some(false),
+            "standalone" => self.standalone = true,
+            "keep" => self.keep_files = true,
+            "json" => self.json = true,
+            "verbose" => self.verbose = true,
+            "quiet" => self.quiet = true,
+            _ => {}
         }
     }
-    // The job has another working directory.
-    let root = std::path::absolute(root).map_err(|error| format!("--root: {error}"))?;
-    options.paths = Paths::new(root, socket);
-    options.command = command(words)?;
-    Ok(options)
+
+    fn set_value(&mut self, option: &Opt, value: OsString) -> Result<(), lexopt::Error> {
+        // A file's name may be any; everything else is text.
+        match option.long {
+            "image" => self.image = Some(value.into()),
+            "pre-install" => self.pre_install = Some(value.into()),
+            "init-script" => self.init_script = Some(value.into()),
+            _ => return self.set_text(option, value.string()?),
+        }
+        Ok(())
+    }
+
+    fn set_text(&mut self, option: &Opt, text: String) -> Result<(), lexopt::Error> {
+        let choice = &mut self.choice;
+        match option.long {
+            "version-to" => choice.version = Some(text),
+            "rev-code" => choice.revision = Some(text),
+            "device" => choice.device = Some(text),
+            "fstype" => choice.fstype = Some(text),
+            "add" => choice.add.extend(uci::words(&text)),
+            "remove" => choice.remove.extend(uci::words(&text)),
+            "ignore" => choice.ignore.extend(uci::words(&text)),
+            "ignored-defaults" => choice.ignored_defaults.extend(uci::words(&text)),
+            "ignored-changes" => choice.ignored_changes.extend(uci::words(&text)),
+            "rootfs-size" => choice.rootfs_size = Some(number(option, &text, "MiB")?),
+            "poll-interval" => choice.poll_interval = Some(number(option, &text, "milliseconds")?),
+            "format" => self.format = Some(format_of(&text)?),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
-fn names(text: &str) -> Vec<String> {
-    let parted = |c: char| c == ',' || c.is_whitespace();
-    text.split(parted)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+fn number(option: &Opt, text: &str, unit: &str) -> Result<u32, lexopt::Error> {
+    let typed = option.typed();
+    text.parse()
+        .map_err(|_| format!("{typed} is {text:?}, but has to be a whole number of {unit}.").into())
 }
 
-fn command(words: Vec<OsString>) -> Result<Command, lexopt::Error> {
+fn format_of(text: &str) -> Result<Format, lexopt::Error> {
+    match text {
+        "fs-user" => Ok(Format::FirmwareSelector),
+        "fs-all" => Ok(Format::FirmwareSelectorAll),
+        "config" => Ok(Format::Config),
+        _ => Err(format!("--format is {text:?}, but has to be fs-user, fs-all or config.").into()),
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@%+=".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+fn find(name: &str) -> Option<&'static Opt> {
+    OPTIONS
+        .iter()
+        .find(|option| option.long == name || (!name.is_empty() && option.also == name))
+}
+
+fn unknown(name: &str) -> String {
+    let all = OPTIONS.iter().flat_map(|option| [option.long, option.also]);
+    let sentence = or_nearest(name, all, |near| format!("did you mean --{near}?"));
+    format!("There is no option --{name}; {sentence}")
+}
+
+fn no_value(option: &Opt) -> String {
+    format!(
+        "{} needs a value: {}, {}.",
+        option.typed(),
+        option.value,
+        option.help
+    )
+}
+
+fn known(name: &str) -> Result<&'static table::Command, lexopt::Error> {
+    let found = COMMANDS.iter().find(|command| command.name == name);
+    found.ok_or_else(|| {
+        let all = COMMANDS.iter().map(|command| command.name);
+        let sentence = or_nearest(name, all, |near| format!("did you mean \"asu {near}\"?"));
+        format!("There is no command {name:?}; {sentence}").into()
+    })
+}
+
+fn command(name: &str, words: Vec<OsString>) -> Result<Command, lexopt::Error> {
+    let known = known(name)?;
+    let (least, most) = known.words;
+    if words.len() < least {
+        return Err(format!("\"asu {name}\" needs {}.", known.arguments).into());
+    }
+    if let Some(more) = words.get(most) {
+        let more = more.to_string_lossy();
+        return Err(format!("{more:?} is one word too many for \"asu {name}\".").into());
+    }
     let mut words = words.into_iter();
-    let Some(name) = words.next() else {
-        return Err("No command was given".into());
-    };
-    let file = words.next().map(PathBuf::from);
-    if let Some(more) = words.next() {
-        return Err(lexopt::Error::UnexpectedArgument(more));
-    }
-    let name = name.string()?;
-    match (name.as_str(), file) {
-        ("install", file) => Ok(Command::Install(file)),
-        ("verify", file) => Ok(Command::Verify(file)),
-        ("inspect", Some(file)) => Ok(Command::Inspect(file)),
-        ("inspect", None) => Err("\"asu inspect\" needs the name of a file".into()),
-        ("job", None) => Ok(Command::Job),
-        ("help", None) => Ok(Command::Help),
-        (name, file) => {
-            let known = COMMANDS.into_iter().find(|(known, _)| *known == name);
-            match (known, file) {
-                (Some((_, command)), None) => Ok(command),
-                (Some(_), Some(file)) => Err(lexopt::Error::UnexpectedArgument(file.into())),
-                (None, _) => Err(format!("There is no command {name:?}").into()),
-            }
-        }
-    }
+    let (first, second) = (words.next(), words.next());
+    let text = |word: Option<OsString>| word.map(|word| word.string()).transpose();
+    Ok(match (name, first) {
+        ("check", _) => Command::Check,
+        ("upgrade", _) => Command::Upgrade,
+        ("download", _) => Command::Download,
+        ("install", file) => Command::Install(file.map(PathBuf::from)),
+        ("verify", file) => Command::Verify(file.map(PathBuf::from)),
+        ("inspect", Some(file)) => Command::Inspect(file.into()),
+        ("list", _) => Command::List,
+        ("versions", _) => Command::Versions,
+        ("diff", Some(first)) => match text(second)? {
+            Some(second) => Command::Diff(Some(first.string()?), second),
+            None => Command::Diff(None, first.string()?),
+        },
+        ("blob", _) => Command::Blob,
+        ("dump", _) => Command::Dump,
+        ("status", _) => Command::Status,
+        ("watch", _) => Command::Watch,
+        ("cancel", _) => Command::Cancel,
+        ("history", _) => Command::History,
+        ("clean", _) => Command::Clean,
+        ("daemon", _) => Command::Daemon,
+        (_, None) => Command::Help(None),
+        (_, Some(about)) => Command::Help(Some(self::known(&about.string()?)?)),
+    })
 }
 
 #[cfg(test)]
@@ -245,16 +375,81 @@ mod tests {
         );
     }
 
+    /// The command lines of owut's documentation.
+    #[test]
+    fn users_of_owut_find_their_options() {
+        let options = read("upgrade -V SNAPSHOT -R r1-a -a a,b -r c --clean-slate --ignored-defaults d --ignored-changes e -I s.sh -F ext4 -S 256 -p hook -T 1000 --force -v -v").unwrap();
+        let choice = options.choice;
+        assert_eq!(choice.version.as_deref(), Some("SNAPSHOT"));
+        assert_eq!(choice.revision.as_deref(), Some("r1-a"));
+        assert_eq!((choice.add.len(), choice.remove.len()), (2, 1));
+        assert!(choice.clean_slate && choice.force && options.verbose);
+        assert_eq!(choice.ignored_defaults, ["d"]);
+        assert_eq!(choice.ignored_changes, ["e"]);
+        assert_eq!(choice.fstype.as_deref(), Some("ext4"));
+        assert_eq!(
+            (choice.rootfs_size, choice.poll_interval),
+            (Some(256), Some(1000))
+        );
+        assert_eq!(options.init_script, Some("s.sh".into()));
+        assert_eq!(options.pre_install, Some("hook".into()));
+        let options = read("download -k -i /tmp/x.bin").unwrap();
+        assert!(options.keep_files && options.keep.is_none());
+        assert_eq!(options.image, Some("/tmp/x.bin".into()));
+        assert_eq!(read("list -f config").unwrap().format, Some(Format::Config));
+        let options = read("blob --device x86/64:generic").unwrap();
+        assert_eq!(options.choice.device.as_deref(), Some("x86/64:generic"));
+    }
+
+    #[test]
+    fn what_was_said_of_the_plan_can_be_said_again() {
+        let mut options = read("check --add a,b --yes").unwrap_err();
+        assert!(
+            options.contains("--yes does not go with \"asu check\""),
+            "{options}"
+        );
+        options = read("check -V 25.12 --json --clean-slate -I it's")
+            .unwrap()
+            .given
+            .join(" ");
+        assert_eq!(
+            options,
+            "--version-to 25.12 --clean-slate --init-script 'it'\\''s'"
+        );
+    }
+
     #[test]
     fn what_makes_no_sense_is_said() {
         for (line, words) in [
             ("", "No command"),
-            ("upgrad", "no command \"upgrad\""),
-            ("check --forse", "--forse"),
-            ("check x", "\"x\""),
-            ("install a b", "\"b\""),
-            ("inspect", "needs the name"),
-            ("check --add", "--add"),
+            (
+                "upgrad",
+                "no command \"upgrad\"; did you mean \"asu upgrade\"?",
+            ),
+            (
+                "frobnicate",
+                "no command \"frobnicate\"; see \"asu --help\"",
+            ),
+            ("check --forse", "no option --forse; did you mean --force?"),
+            ("check --versionto x", "did you mean --version-to?"),
+            ("check -x", "no option -x"),
+            ("check x", "\"x\" is one word too many for \"asu check\""),
+            ("install a b", "\"b\" is one word too many"),
+            ("inspect", "needs FILE"),
+            ("diff", "needs [FROM] TO"),
+            ("check --add", "--add needs a value: NAMES"),
+            ("check --rootfs-size big", "a whole number of MiB"),
+            ("check --rootfs-size -1", "a whole number of MiB"),
+            ("upgrade -T 1s", "a whole number of milliseconds"),
+            ("list --format xml", "fs-user, fs-all or config"),
+            ("list --all --add a", "choose one"),
+            (
+                "status --add a",
+                "does not go with \"asu status\", but with check",
+            ),
+            ("upgrade --device a/b:c", "does not go with \"asu upgrade\""),
+            ("help nothing", "no command \"nothing\""),
+            ("check --json=1", "--json"),
         ] {
             let sentence = read(line).unwrap_err();
             assert!(sentence.contains(words), "{line}: {sentence}");
@@ -262,9 +457,31 @@ mod tests {
     }
 
     #[test]
-    fn the_help_names_every_command() {
-        for (name, _) in COMMANDS {
-            assert!(HELP.contains(&format!("\n  {name} ")), "{name}");
+    fn every_command_and_every_option_of_the_table_is_read() {
+        for command in COMMANDS {
+            let line = format!("{} {}", command.name, vec!["w"; command.words.0].join(" "));
+            assert!(read(&line).is_ok(), "{line}");
+        }
+        for option in OPTIONS {
+            let command = option.with.first().copied().unwrap_or("status");
+            let value = match option.long {
+                "rootfs-size" | "poll-interval" => "500",
+                "format" => "config",
+                _ if option.value.is_empty() => "",
+                _ => "text",
+            };
+            let plain = format!("{:?}", read(command).unwrap());
+            let long = format!(
+                "{:?}",
+                read(&format!("{command} --{} {value}", option.long)).unwrap()
+            );
+            assert_ne!(plain, long, "--{} is read by nobody", option.long);
+            for name in [format!("-{}", option.short), format!("--{}", option.also)] {
+                if !name.ends_with(['-', ' ']) {
+                    let same = read(&format!("{command} {name} {value}")).unwrap();
+                    assert_eq!(format!("{same:?}"), long, "{name}");
+                }
+            }
         }
     }
 }

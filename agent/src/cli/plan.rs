@@ -1,39 +1,16 @@
 //! A plan for people.
 
 use super::output::Output;
-use crate::api::{Plan, Release, Verdict, VersionChange};
+use crate::api::{NamedVersion, PackageChanges, Plan, Release, Target, Verdict, VersionChange};
 use crate::error::Error;
 use crate::json;
 
 /// Prints what would change, package by package, and (`verbose`) exactly what would be asked for.
 pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error> {
-    let target = &plan.target;
-    let wanted = Release {
-        version: target.version.clone(),
-        revision: target.revision.clone(),
-    };
     output.line(&format!("Server     {}", plan.server))?;
     output.line(&format!("Running    {}", release(&plan.running)))?;
-    output.line(&format!(
-        "Available  {}{}",
-        release(&wanted),
-        kernel(&target.kernel)
-    ))?;
-    let packages = &plan.packages;
-    changes("Newer", &packages.upgrade, output)?;
-    changes("Older", &packages.downgrade, output)?;
-    let names = |list: &[crate::api::NamedVersion]| -> Vec<String> {
-        list.iter()
-            .map(|package| format!("{} {}", package.name, package.version))
-            .collect()
-    };
-    list("New", &names(&packages.new), output)?;
-    list("Gone", &names(&packages.gone), output)?;
-    let renamed = packages
-        .renamed
-        .iter()
-        .map(|package| format!("{} → {}", package.from, package.to));
-    list("Renamed", &renamed.collect::<Vec<_>>(), output)?;
+    output.line(&format!("Available  {}", target(&plan.target)))?;
+    packages(&plan.packages, output)?;
     let defaults = &plan.defaults;
     list("New default packages", &defaults.added, output)?;
     if !defaults.removed_by_user.is_empty() {
@@ -48,28 +25,60 @@ pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error
         &replaced.collect::<Vec<_>>(),
         output,
     )?;
-    let missing = packages.missing.iter().map(|package| package.name.clone());
-    list("Missing", &missing.collect::<Vec<_>>(), output)?;
     list("Notes", &plan.notes, output)?;
     if let (true, Some(request)) = (verbose, &plan.request) {
         output.line("")?;
         output.line(&format!("Request: {}", json::text(&json::value(request)?)))?;
     }
-    output.line("")?;
-    output.line(&conclusion(plan))
+    output.line("")
+}
+
+/// Prints changes, package by package.
+pub fn packages(packages: &PackageChanges, output: &mut Output) -> Result<(), Error> {
+    changes("Newer", &packages.upgrade, output)?;
+    changes("Older", &packages.downgrade, output)?;
+    let names = |list: &[NamedVersion]| -> Vec<String> {
+        list.iter()
+            .map(|package| format!("{} {}", package.name, package.version))
+            .collect()
+    };
+    list("New", &names(&packages.new), output)?;
+    list("Gone", &names(&packages.gone), output)?;
+    let renamed = packages
+        .renamed
+        .iter()
+        .map(|package| format!("{} → {}", package.from, package.to));
+    list("Renamed", &renamed.collect::<Vec<_>>(), output)?;
+    let missing = packages
+        .missing
+        .iter()
+        .map(|missing| match missing.needed_by.is_empty() {
+            true => missing.name.clone(),
+            false => format!(
+                "{}, needed by {}",
+                missing.name,
+                missing.needed_by.join(", ")
+            ),
+        });
+    list("Missing", &missing.collect::<Vec<_>>(), output)
+}
+
+/// A release with its kernel.
+pub fn target(target: &Target) -> String {
+    let text = release(&Release {
+        version: target.version.clone(),
+        revision: target.revision.clone(),
+    });
+    match target.kernel.is_empty() {
+        true => text,
+        false => format!("{text}, kernel {}", target.kernel),
+    }
 }
 
 fn release(release: &Release) -> String {
     match release.revision.is_empty() {
         true => format!("OpenWrt {}", release.version),
         false => format!("OpenWrt {} ({})", release.version, release.revision),
-    }
-}
-
-fn kernel(kernel: &str) -> String {
-    match kernel.is_empty() {
-        true => String::new(),
-        false => format!(", kernel {kernel}"),
     }
 }
 
@@ -85,7 +94,8 @@ fn changes(title: &str, changes: &[VersionChange], output: &mut Output) -> Resul
     list(title, &lines.collect::<Vec<_>>(), output)
 }
 
-fn list(title: &str, lines: &[String], output: &mut Output) -> Result<(), Error> {
+/// Prints a list with its heading, if there is anything in it.
+pub fn list(title: &str, lines: &[String], output: &mut Output) -> Result<(), Error> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -96,27 +106,51 @@ fn list(title: &str, lines: &[String], output: &mut Output) -> Result<(), Error>
         .try_for_each(|line| output.line(&format!("  {line}")))
 }
 
-/// What it comes to, and what to do about it.
-pub fn conclusion(plan: &Plan) -> String {
+/// What it comes to, and what to do about it; `given` are the options that were typed.
+pub fn conclusion(plan: &Plan, given: &[String]) -> String {
     let version = &plan.target.version;
+    let upgrade = |more: &[&str]| {
+        let words = ["asu", "upgrade"].into_iter();
+        let words = words.chain(given.iter().map(String::as_str));
+        words
+            .chain(more.iter().copied())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     match plan.verdict {
         Verdict::Current => "This router is up to date.".to_owned(),
-        Verdict::Upgrade => format!("OpenWrt {version} is available: \"asu upgrade\" installs it."),
+        Verdict::Upgrade => {
+            format!(
+                "OpenWrt {version} is available: \"{}\" installs it.",
+                upgrade(&[])
+            )
+        }
         Verdict::Rebuild => {
-            "Newer packages are available: \"asu upgrade\" installs them.".to_owned()
+            format!(
+                "Newer packages are available: \"{}\" installs them.",
+                upgrade(&[])
+            )
         }
         Verdict::Downgrade => {
-            format!("OpenWrt {version} is older than what runs: only \"asu upgrade --force --version {version}\" installs it.")
+            let chosen = given.iter().any(|word| word == "--version-to");
+            let command = match chosen {
+                true => upgrade(&["--force"]),
+                false => upgrade(&["--version-to", version, "--force"]),
+            };
+            format!("OpenWrt {version} is older than what runs: only \"{command}\" installs it.")
         }
-        Verdict::Blocked => {
-            let missing: Vec<&str> = plan
-                .packages
-                .missing
-                .iter()
-                .map(|missing| missing.name.as_str())
-                .collect();
-            let missing = missing.join(",");
-            format!("OpenWrt {version} is available, but does not have {missing}. Wait until it has, or go on without: \"asu upgrade --ignore {missing}\".")
-        }
+        Verdict::Blocked => blocked(plan, &upgrade),
     }
+}
+
+/// Why, and the command that goes on without what is missing.
+fn blocked(plan: &Plan, upgrade: &dyn Fn(&[&str]) -> String) -> String {
+    let names = plan.packages.missing.iter();
+    let names: Vec<&str> = names.map(|missing| missing.name.as_str()).collect();
+    let (listed, joined) = (names.join(", "), names.join(","));
+    format!(
+        "OpenWrt {} is available, but does not have {listed}. Wait until it has, or go on without: \"{}\".",
+        plan.target.version,
+        upgrade(&["--ignore", &joined])
+    )
 }

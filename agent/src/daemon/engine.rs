@@ -47,10 +47,12 @@ pub enum Answer {
 }
 
 /// What `start` and `sysupgrade` are to do with the image.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wishes {
     /// Keep the settings; none: as the settings say.
     pub keep: Option<bool>,
+    /// A program that may veto the flash; none: the one that the settings name.
+    pub pre_install: Option<String>,
     /// Go on in spite of warnings.
     pub force: bool,
 }
@@ -220,6 +222,19 @@ impl Engine {
         }
     }
 
+    /// A hook that is not there would be noticed only after the image was built and fetched.
+    fn require_hook(&self, wishes: &Wishes) -> Result<(), Error> {
+        let hook = wishes.pre_install.as_ref();
+        match hook.filter(|hook| !self.paths.real(hook).is_file()) {
+            None => Ok(()),
+            Some(hook) => {
+                let hook = crate::server::clean(hook);
+                let sentence = format!("There is no program {hook} to run before installing.");
+                Err(Error::new(Kind::Usage, sentence))
+            }
+        }
+    }
+
     fn new_job(&mut self, goal: Goal, phase: Phase) -> u32 {
         let id = self
             .remembered
@@ -262,6 +277,7 @@ impl Engine {
     /// Starts a job.
     pub fn start(&mut self, goal: Goal, choice: Choice, wishes: Wishes) -> Result<u32, Error> {
         self.refuse_while_working()?;
+        self.require_hook(&wishes)?;
         let inputs = router::inputs(&self.paths, choice)?;
         if inputs.other_device.is_some() {
             let sentence = "An image for another device can't be verified or installed here: the option device is for check only.";
@@ -290,6 +306,7 @@ impl Engine {
         wishes: Wishes,
     ) -> Result<Option<Ticket>, Error> {
         self.refuse_while_working()?;
+        self.require_hook(&wishes)?;
         let in_hand = path.is_none_or(|path| path == Path::new(IMAGE));
         self.wishes = wishes;
         match (path, self.hand.clone()) {

@@ -20,6 +20,7 @@ pub const PATH: &str = "attendedsysupgrade";
 
 const KEEP: (&str, Argument) = ("keep", Argument::Bool);
 const FORCE: (&str, Argument) = ("force", Argument::Bool);
+const PRE_INSTALL: (&str, Argument) = ("pre_install", Argument::String);
 
 /// What [`Choice`] holds.
 const CHOICE: [(&str, Argument); 16] = [
@@ -49,11 +50,14 @@ pub fn spec() -> ObjectSpec {
         .method("info", &[])
         .method("versions", &[])
         .method("check", &[&CHOICE[..], &[("wait", Bool)]].concat())
-        .method("start", &[&[("goal", String), KEEP][..], &CHOICE].concat())
+        .method(
+            "start",
+            &[&[("goal", String), KEEP, PRE_INSTALL][..], &CHOICE].concat(),
+        )
         .method("status", &[])
         .method("cancel", &[])
         .method("verify", &[("path", String)])
-        .method("sysupgrade", &[KEEP, ("path", String), FORCE])
+        .method("sysupgrade", &[KEEP, ("path", String), PRE_INSTALL, FORCE])
         .method("clean", &[])
         .method("history", &[])
 }
@@ -81,8 +85,12 @@ impl Arguments<'_> {
         self.0.get(name)?.as_bool()
     }
 
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
     fn path(&self) -> Option<&Path> {
-        Some(Path::new(self.0.get("path")?.as_str()?))
+        self.text("path").map(Path::new)
     }
 
     fn goal(&self) -> Option<Goal> {
@@ -96,6 +104,7 @@ impl Arguments<'_> {
     fn wishes(&self) -> Wishes {
         Wishes {
             keep: self.flag("keep"),
+            pre_install: self.text("pre_install").map(str::to_owned),
             force: self.flag("force").unwrap_or(false),
         }
     }

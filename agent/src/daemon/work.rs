@@ -157,7 +157,10 @@ impl Engine {
 
     /// Begins to flash, unless the owner's wishes and the image do not go together.
     pub(super) fn flash(&self, image: Arc<VerifiedImage>) -> Result<Work, Error> {
-        let settings = Settings::read(&self.paths)?;
+        let mut settings = Settings::read(&self.paths)?;
+        if let Some(hook) = &self.wishes.pre_install {
+            settings.pre_install = Some(hook.clone());
+        }
         let wanted = Flash {
             keep: self.wishes.keep.unwrap_or(settings.keep_settings),
             force: self.wishes.force,

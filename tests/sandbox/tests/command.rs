@@ -118,9 +118,13 @@ fn json_is_what_the_bus_says() {
 fn wrong_usage_is_said() {
     let router = router("http://127.0.0.1:9", None);
     for (arguments, words) in [
-        (["upgrad"].as_slice(), "no command \"upgrad\""),
-        (&["check", "--forse"], "--forse"),
-        (&["inspect"], "needs the name"),
+        (["upgrad"].as_slice(), "did you mean \"asu upgrade\"?"),
+        (&["check", "--forse"], "did you mean --force?"),
+        (&["inspect"], "needs FILE"),
+        (&["status", "--add", "a"], "does not go with \"asu status\""),
+        (&["check", "--rootfs-size", "big"], "a whole number of MiB"),
+        (&["verify", "a", "--image", "b"], "Name the image once"),
+        (&["list", "--all", "--add", "a"], "choose one"),
         (&[], "No command"),
     ] {
         asu(&router, arguments).refused(2, words);

@@ -253,7 +253,7 @@ fn request(
 /// What is set, else the running one where the device's images come with it: then the server
 /// builds no others (for a PC each image twice).
 fn filesystem(inputs: &Inputs, offer: &Offer) -> Option<String> {
-    let running = &inputs.device.info.rootfs_type;
+    let running = &inputs.target_device().rootfs_type;
     let is_built = offer.filesystems().contains(running.as_str());
     let set = inputs.choice.fstype.clone();
     set.or_else(|| is_built.then(|| running.clone()))

@@ -1,0 +1,171 @@
+//! `asu diff`: what differs between two releases for this router, package by package.
+
+use super::agent::Agent;
+use super::options::Options;
+use super::output::Output;
+use super::plan;
+use crate::api::{NamedVersion, PackageChanges, PackageList, Plan, Target, VersionChange};
+use crate::error::Error;
+use crate::json;
+use crate::upgrade::Choice;
+use serde::Serialize;
+use serde_json::json;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// Package → version.
+type Packages = BTreeMap<String, String>;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Diff {
+    from: Target,
+    to: Target,
+    packages: PackageChanges,
+    notes: Vec<String>,
+}
+
+/// Compares what the router would have under the one release and under the other; `from` is what
+/// runs, where it is not named.
+pub fn run(
+    agent: &mut Agent,
+    from: Option<&str>,
+    to: &str,
+    options: &Options,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    let all: PackageList = agent.call("packagelist", &json!({ "all": true }))?;
+    let to = plan_for(agent, to, options)?;
+    let (before, from) = match from {
+        Some(from) => {
+            let from = plan_for(agent, from, options)?;
+            (after(&all.packages, &from), from.target)
+        }
+        None => {
+            let running = to.running.clone();
+            let target = Target {
+                version: running.version,
+                revision: running.revision,
+                ..Target::default()
+            };
+            (all.packages.clone(), target)
+        }
+    };
+    let diff = Diff {
+        packages: compare(&before, &after(&all.packages, &to)),
+        from,
+        to: to.target,
+        notes: to.notes,
+    };
+    if output.is_json() {
+        output.object(&diff)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.line(&format!("From       {}", plan::target(&diff.from)))?;
+    output.line(&format!("To         {}", plan::target(&diff.to)))?;
+    plan::packages(&diff.packages, output)?;
+    if diff.packages == PackageChanges::default() {
+        output.line("")?;
+        output.line("The packages are the same.")?;
+    }
+    plan::list("Notes", &diff.notes, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A plan that nothing blocks: what is missing shows as gone.
+fn plan_for(agent: &mut Agent, version: &str, options: &Options) -> Result<Plan, Error> {
+    let choice = Choice {
+        version: Some(version.to_owned()),
+        drop_missing: true,
+        ..options.choice.clone()
+    };
+    agent.call("check", &json::value(&choice)?)
+}
+
+/// What is installed once a plan has been carried out.
+fn after(installed: &Packages, plan: &Plan) -> Packages {
+    let mut packages = installed.clone();
+    let changes = &plan.packages;
+    for change in changes.upgrade.iter().chain(&changes.downgrade) {
+        packages.insert(change.name.clone(), change.to.clone());
+    }
+    for gone in &changes.gone {
+        packages.remove(&gone.name);
+    }
+    for new in &changes.new {
+        packages.insert(new.name.clone(), new.version.clone());
+    }
+    for renamed in &changes.renamed {
+        packages.remove(&renamed.from);
+        let versions = plan
+            .request
+            .as_ref()
+            .map(|request| &request.packages_versions);
+        let version = versions.and_then(|versions| versions.get(&renamed.to));
+        packages.insert(renamed.to.clone(), version.cloned().unwrap_or_default());
+    }
+    packages
+}
+
+fn compare(before: &Packages, after: &Packages) -> PackageChanges {
+    let mut changes = PackageChanges::default();
+    let named = |(name, version): (&String, &String)| NamedVersion {
+        name: name.clone(),
+        version: version.clone(),
+    };
+    for (name, from) in before {
+        let Some(to) = after.get(name) else {
+            // The image's own, which no index lists.
+            if !packages::is_pseudo(name) {
+                changes.gone.push(named((name, from)));
+            }
+            continue;
+        };
+        let change = VersionChange {
+            name: name.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        match packages::version::compare(from, to) {
+            Ordering::Less => changes.upgrade.push(change),
+            Ordering::Greater => changes.downgrade.push(change),
+            Ordering::Equal => {}
+        }
+    }
+    let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
+    changes.new = new.map(named).collect();
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages(list: &[(&str, &str)]) -> Packages {
+        let owned = |(name, version): &(&str, &str)| ((*name).to_owned(), (*version).to_owned());
+        list.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn two_sets_are_compared_by_apk_s_order() {
+        let before = packages(&[
+            ("a", "1.9"),
+            ("b", "2"),
+            ("c", "1"),
+            ("d", "1"),
+            ("kernel", "6"),
+        ]);
+        let after = packages(&[("a", "1.10"), ("b", "1"), ("c", "1"), ("e", "3")]);
+        let changes = compare(&before, &after);
+        let names =
+            |list: &[VersionChange]| list.iter().map(|c| c.name.clone()).collect::<String>();
+        assert_eq!(
+            (names(&changes.upgrade), names(&changes.downgrade)),
+            ("a".into(), "b".into())
+        );
+        assert_eq!(changes.gone[0].name, "d");
+        assert_eq!((changes.gone.len(), changes.new.len()), (1, 1));
+        assert_eq!(compare(&after, &after), PackageChanges::default());
+    }
+}
