@@ -134,7 +134,7 @@ fn users_of_owut_and_auc_find_every_option_in_the_table() {
             .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
         let cells = rows.flat_map(|cell| cell.split('`'));
         cells
-            .flat_map(|cell| words(cell))
+            .flat_map(words)
             .filter(|word| word.starts_with('-'))
             .collect()
     };
