@@ -190,7 +190,7 @@ impl Scheduler {
         self.save(engine);
         let wishes = Wishes {
             keep: Some(true),
-            force: false,
+            ..Wishes::default()
         };
         let begun = match engine.sysupgrade(None, wishes) {
             Ok(Some(_)) => engine.status().job.as_ref().map(|job| job.id),
