@@ -24,6 +24,15 @@ fn secure(
     certificate: &str,
     script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
 ) -> (StandIn, String) {
+    speaking(rustls::DEFAULT_VERSIONS, certificate, script)
+}
+
+/// The same, of certain versions of TLS only.
+fn speaking(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    certificate: &str,
+    script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+) -> (StandIn, String) {
     let chain = CertificateDer::pem_file_iter(file(certificate))
         .unwrap()
         .map(Result::unwrap)
@@ -31,7 +40,7 @@ fn secure(
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
     let config =
         ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(chain, key)
@@ -115,6 +124,15 @@ fn dns_hijack_with_valid_cert_for_other_host() {
     assert_eq!(error.kind, Kind::Tls, "{error}");
     assert!(error.message.contains("for another name"), "{error}");
     assert_eq!(server.lines().len(), 0, "nothing was said to it");
+}
+
+#[test]
+fn a_server_that_speaks_only_an_older_tls() {
+    let (server, url) = speaking(&[&rustls::version::TLS12], "loopback.pem", empty_overview);
+    let error = overview(&url, &file("ca.pem")).unwrap_err();
+    assert_eq!(error.kind, Kind::Tls, "{error}");
+    assert!(error.message.contains("TLS 1.3"), "{error}");
+    assert_eq!(server.lines().len(), 0);
 }
 
 #[test]

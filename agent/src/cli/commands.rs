@@ -8,8 +8,8 @@ use super::plan;
 use super::progress::Progress;
 use super::{diff, packages};
 use crate::api::{
-    CheckResult, Difference, Goal, History, Image, ImageCheck, Job, Outcome, Phase, Plan, Status,
-    Upgrade, Verdict, Verification, Versions,
+    CheckResult, Difference, DifferenceKind, Goal, History, Image, ImageCheck, Job, Outcome, Phase,
+    Plan, Status, Upgrade, Verdict, Verification, Versions,
 };
 use crate::daemon::engine::RESTARTING;
 use crate::daemon::router;
@@ -486,8 +486,9 @@ fn past(upgrade: &Upgrade, output: &mut Output) -> Result<(), Error> {
 
 fn describe(difference: &Difference) -> String {
     let name = match difference.name.as_str() {
-        "" => format!("{:?}", difference.kind).to_lowercase(),
-        name => name.to_owned(),
+        "" if difference.kind == DifferenceKind::Revision => "revision",
+        "" => "version",
+        name => name,
     };
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     format!(

@@ -97,7 +97,21 @@ impl Options {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, String> {
     Parsed::read(lexopt::Parser::from_args(arguments))
         .and_then(Parsed::options)
-        .map_err(|error| error.to_string())
+        .map_err(|error| explain(&error))
+}
+
+/// lexopt's own words, where they are not formatted for debugging.
+fn explain(error: &lexopt::Error) -> String {
+    use lexopt::Error::{NonUnicodeValue, UnexpectedArgument, UnexpectedValue};
+    let (what, word) = match error {
+        UnexpectedArgument(word) => ("There is no place for", word),
+        UnexpectedValue { option, value } => {
+            (&*format!("{option} takes no value, not even"), value)
+        }
+        NonUnicodeValue(word) => ("This is no text:", word),
+        _ => return error.to_string(),
+    };
+    format!("{what} \"{}\".", word.to_string_lossy().escape_debug())
 }
 
 /// An option that was given, with its value.
@@ -258,8 +272,13 @@ impl Options {
 
 fn number(option: &Opt, text: &str, unit: &str) -> Result<u32, lexopt::Error> {
     let typed = option.typed();
-    text.parse()
-        .map_err(|_| format!("{typed} is {text:?}, but has to be a whole number of {unit}.").into())
+    text.parse().map_err(|_| {
+        format!(
+            "{typed} is \"{}\", but has to be a whole number of {unit}.",
+            text.escape_debug()
+        )
+        .into()
+    })
 }
 
 fn format_of(text: &str) -> Result<Format, lexopt::Error> {
@@ -267,7 +286,11 @@ fn format_of(text: &str) -> Result<Format, lexopt::Error> {
         "fs-user" => Ok(Format::FirmwareSelector),
         "fs-all" => Ok(Format::FirmwareSelectorAll),
         "config" => Ok(Format::Config),
-        _ => Err(format!("--format is {text:?}, but has to be fs-user, fs-all or config.").into()),
+        _ => Err(format!(
+            "--format is \"{}\", but has to be fs-user, fs-all or config.",
+            text.escape_debug()
+        )
+        .into()),
     }
 }
 
@@ -306,7 +329,11 @@ fn known(name: &str) -> Result<&'static table::Command, lexopt::Error> {
     found.ok_or_else(|| {
         let all = COMMANDS.iter().map(|command| command.name);
         let sentence = or_nearest(name, all, |near| format!("did you mean \"asu {near}\"?"));
-        format!("There is no command {name:?}; {sentence}").into()
+        format!(
+            "There is no command \"{}\"; {sentence}",
+            name.escape_debug()
+        )
+        .into()
     })
 }
 
@@ -318,7 +345,11 @@ fn command(name: &str, words: Vec<OsString>) -> Result<Command, lexopt::Error> {
     }
     if let Some(more) = words.get(most) {
         let more = more.to_string_lossy();
-        return Err(format!("{more:?} is one word too many for \"asu {name}\".").into());
+        return Err(format!(
+            "\"{}\" is one word too many for \"asu {name}\".",
+            more.escape_debug()
+        )
+        .into());
     }
     let mut words = words.into_iter();
     let (first, second) = (words.next(), words.next());

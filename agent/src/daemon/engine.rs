@@ -552,7 +552,7 @@ impl Engine {
         };
         match step(job.phase, to) {
             Ok(phase) => job.phase = phase,
-            Err(illegal) => say(&format_args!("a job can't make the move {illegal:?}")),
+            Err(illegal) => say(&illegal),
         }
         (job.percent, job.queue_position, job.bytes, job.bytes_total) = (None, None, None, None);
         job.detail.clear();

@@ -22,6 +22,18 @@ pub struct Illegal {
     pub to: Move,
 }
 
+impl std::fmt::Display for Illegal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let to = match self.to {
+            Move::Reach(phase) => phase_word(phase),
+            Move::Fail => phase_word(Phase::Failed),
+            Move::Cancel => phase_word(Phase::Cancelled),
+        };
+        let from = phase_word(self.from);
+        write!(f, "from \"{from}\" a job can't get to \"{to}\"")
+    }
+}
+
 /// Whether a job in this phase does something by itself.
 pub fn is_working(phase: Phase) -> bool {
     use Phase::*;

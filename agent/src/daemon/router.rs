@@ -2,6 +2,7 @@
 
 use crate::api::{AgentInfo, Info, PackageList};
 use crate::error::Error;
+use crate::json;
 use crate::paths::Paths;
 use crate::settings::Settings;
 use crate::system;
@@ -9,7 +10,7 @@ use crate::upgrade::device::{self, Board, Device};
 use crate::upgrade::feeds::Feeds;
 use crate::upgrade::verify::{Validation, Validator};
 use crate::upgrade::{confirm, flash, installed, Choice, Inputs};
-use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,12 +103,12 @@ fn init_script(paths: &Paths, settings: &Settings) -> Result<Option<String>, Err
 /// From procd, or from the files procd has it from.
 fn board(paths: &Paths) -> Board {
     let asked = Bus::connect(&paths.socket())
-        .and_then(|mut bus| bus.call("system", "board", &NoArguments {}, BOARD_PATIENCE));
-    asked.unwrap_or_else(|_| Board::from_files(paths))
+        .and_then(|mut bus| bus.call("system", "board", &json!({}), BOARD_PATIENCE));
+    asked
+        .ok()
+        .and_then(|answer| json::read(answer).ok())
+        .unwrap_or_else(|| Board::from_files(paths))
 }
-
-#[derive(Serialize)]
-struct NoArguments {}
 
 /// Asks procd, or where there is no bus `sysupgrade --test`, which asks the same programs.
 pub struct SystemValidator {
@@ -141,14 +142,9 @@ impl SystemValidator {
     }
 }
 
-#[derive(Serialize)]
-struct ValidateArguments<'a> {
-    path: &'a Path,
-}
-
 impl Validator for SystemValidator {
     fn validate(&mut self, path: &Path) -> Result<Validation, Error> {
-        let arguments = ValidateArguments { path };
+        let arguments = json!({ "path": path.to_string_lossy() });
         let answer = Bus::connect(&self.paths.socket()).and_then(|mut bus| {
             bus.call(
                 "system",
@@ -157,9 +153,9 @@ impl Validator for SystemValidator {
                 VALIDATION_PATIENCE,
             )
         });
-        match answer {
-            Ok(validation) => Ok(validation),
-            Err(_) => self.test(path),
+        match answer.ok().and_then(|answer| json::read(answer).ok()) {
+            Some(validation) => Ok(validation),
+            None => self.test(path),
         }
     }
 }

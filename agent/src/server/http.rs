@@ -1,15 +1,17 @@
 //! HTTP to an upgrade server: time-outs, redirects, certificates.
 
 use super::error::Error;
+use super::tls::{Names, Tls};
 use crate::system::{clock_is_plausible, now};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::CertificateDer;
 use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::http::header::{HeaderName, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use ureq::http::Response;
-use ureq::tls::{parse_pem, PemItem, RootCerts, TlsConfig};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::Agent;
 
 /// From http to https, to the canonical name, to a mirror: nobody needs more.
@@ -174,31 +176,22 @@ impl Http {
         if let Some(agent) = cell.get() {
             return Ok(agent);
         }
-        let authorities = if secure {
-            self.authorities()?
-        } else {
-            RootCerts::new_with_certs(&[])
-        };
-        let agent = self.new_agent(authorities, secure)?;
+        let tls = if secure { self.tls()? } else { Tls::none() };
+        let agent = self.new_agent(tls, secure)?;
         Ok(cell.get_or_init(|| agent))
     }
 
-    fn new_agent(&self, authorities: RootCerts, secure: bool) -> Result<Agent, Error> {
+    fn new_agent(&self, tls: Tls, secure: bool) -> Result<Agent, Error> {
         let proxy = match &self.options.proxy {
             None => None,
             Some(url) => Some(ureq::Proxy::new(url).map_err(|_| Error::Proxy(url.clone()))?),
         };
-        let tls = TlsConfig::builder()
-            .root_certs(authorities)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .https_only(secure)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
-            .tls_config(tls)
             .user_agent(super::CLIENT)
             .timeout_connect(Some(self.patience.connect))
             .timeout_send_request(Some(self.patience.answer))
@@ -208,11 +201,14 @@ impl Http {
             .max_response_header_size(HEADER_LIMIT)
             .input_buffer_size(BUFFER)
             .output_buffer_size(OUTPUT_BUFFER);
-        Ok(config.build().new_agent())
+        let connector = ConnectProxyConnector::default()
+            .chain(TcpConnector::default())
+            .chain(tls);
+        Ok(Agent::with_parts(config.build(), connector, Names))
     }
 
     /// Reads the authorities; what is not a certificate in the file is passed over.
-    fn authorities(&self) -> Result<RootCerts, Error> {
+    fn tls(&self) -> Result<Tls, Error> {
         let path = self
             .options
             .ca_file
@@ -224,16 +220,13 @@ impl Http {
         file.take(AUTHORITIES_LIMIT)
             .read_to_end(&mut pem)
             .map_err(|error| unusable(error.to_string()))?;
-        let certificates: Vec<_> = parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+            .filter_map(Result::ok)
             .collect();
         if certificates.is_empty() {
             return Err(unusable("there is no certificate in it".to_owned()));
         }
-        Ok(RootCerts::Specific(Arc::new(certificates)))
+        Tls::new(certificates).map_err(|_| unusable("TLS can't be set up".to_owned()))
     }
 }
 
@@ -308,7 +301,6 @@ fn explain(error: ureq::Error, server: &str) -> Error {
             Error::Unreachable(server, "it does not answer".to_owned())
         }
         ureq::Error::Timeout(_) => Error::Silent(server),
-        ureq::Error::Rustls(error) => insecure(&error, server, now()),
         ureq::Error::Io(error) => unreachable(&error, server),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::Redirect(server),
         ureq::Error::ConnectProxyFailed(why) => {
@@ -339,27 +331,46 @@ fn unreachable(error: &io::Error, server: String) -> Error {
 
 /// Why TLS failed, in words; with a clock that was never set no certificate is valid yet.
 fn insecure(error: &rustls::Error, server: String, now: i64) -> Error {
-    use rustls::CertificateError as Certificate;
-    let rustls::Error::InvalidCertificate(why) = error else {
-        return Error::Untrusted(server, error.to_string());
-    };
-    let early = matches!(
-        why,
-        Certificate::NotValidYet | Certificate::NotValidYetContext { .. }
-    );
-    // A server has no certificate of tomorrow; a router that was off for months has a clock of then.
-    if early || !clock_is_plausible(now) {
-        return Error::Clock(now);
-    }
-    let why = match why {
-        Certificate::Expired | Certificate::ExpiredContext { .. } => "its certificate has expired",
-        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-            "its certificate is for another name"
+    use rustls::CertificateError::{NotValidYet, NotValidYetContext};
+    if let rustls::Error::InvalidCertificate(why) = error {
+        // A server has no certificate of tomorrow; a router that was off for months has a clock of
+        // then.
+        if matches!(why, NotValidYet | NotValidYetContext { .. }) || !clock_is_plausible(now) {
+            return Error::Clock(now);
         }
-        Certificate::UnknownIssuer => "its certificate is from nobody this router trusts",
-        other => return Error::Untrusted(server, format!("{other:?}")),
+    }
+    Error::Untrusted(server, why_insecure(error))
+}
+
+/// rustls' own words name its types, and are empty where nothing is formatted for debugging.
+fn why_insecure(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription, CertificateError as Certificate, Error as Tls};
+    let why = match error {
+        Tls::InvalidCertificate(why) => match why {
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name"
+            }
+            Certificate::UnknownIssuer => "its certificate is from nobody this router trusts",
+            Certificate::BadSignature => "the signature on its certificate is wrong",
+            Certificate::BadEncoding => "its certificate is damaged",
+            _ => "its certificate can't be judged",
+        },
+        Tls::PeerIncompatible(_) | Tls::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "it does not speak TLS 1.3"
+        }
+        Tls::AlertReceived(alert) => {
+            return format!(
+                "it refuses the connection with TLS alert {}",
+                u8::from(*alert)
+            );
+        }
+        Tls::InvalidMessage(_) => "what it says is not TLS",
+        _ => "it does not keep to the rules of TLS",
     };
-    Error::Untrusted(server, why.to_owned())
+    why.to_owned()
 }
 
 #[cfg(test)]

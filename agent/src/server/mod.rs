@@ -10,6 +10,7 @@ mod http;
 mod index;
 mod json;
 mod refusal;
+mod tls;
 
 pub use crate::text::clean;
 pub use error::Error;

@@ -339,7 +339,8 @@ fn metadata(report: &firmware::Report, promise: Option<&Promise>) -> ImageCheck 
                 .map(|(what, found, expected)| (what, found.unwrap_or_default(), expected));
             let (what, found, expected) = pairs.find(|(_, found, expected)| found != *expected)?;
             Some(format!(
-                "The image says that it is of {what} {found:?}, but {expected:?} was to be built."
+                "The image says that it is of {what} \"{}\", but \"{expected}\" was to be built.",
+                found.escape_debug()
             ))
         });
     match other {

@@ -159,23 +159,24 @@ impl KeyProblem {
 
 impl fmt::Display for KeyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Debug, because a file's name may hold anything.
-        let path = &self.path;
+        // Escaped, because a file's name may hold anything.
+        let name = self.path.to_string_lossy();
+        let path = name.escape_debug();
         match &self.problem {
-            Problem::Io(error) => write!(f, "{path:?} can't be read: {error}."),
-            Problem::NoFile => write!(f, "{path:?} is not a plain file."),
+            Problem::Io(error) => write!(f, "\"{path}\" can't be read: {error}."),
+            Problem::NoFile => write!(f, "\"{path}\" is not a plain file."),
             Problem::Name => write!(
                 f,
-                "{path:?} is not named by the number of the key in it, so it is not used."
+                "\"{path}\" is not named by the number of the key in it, so it is not used."
             ),
-            Problem::Malformed(why) => write!(f, "{path:?} is not used as a key: {why}."),
+            Problem::Malformed(why) => write!(f, "\"{path}\" is not used as a key: {why}."),
             Problem::Another => write!(
                 f,
-                "{path:?} is not used: another key of the same number is."
+                "\"{path}\" is not used: another key of the same number is."
             ),
             Problem::TooMany => write!(
                 f,
-                "{path:?} holds more than {MAX_FILES} files; the rest is not looked at."
+                "\"{path}\" holds more than {MAX_FILES} files; the rest is not looked at."
             ),
         }
     }

@@ -78,7 +78,7 @@ impl Metadata {
         if depth(json) > MAX_DEPTH {
             return Err(Finding::Json("nested too deeply".to_owned()));
         }
-        serde_json::from_str(json).map_err(|error| Finding::Json(error.to_string()))
+        serde_json::from_slice(json.as_bytes()).map_err(|error| Finding::Json(error.to_string()))
     }
 
     /// The image's compat_version, `1.0` where none is stated.

@@ -12,6 +12,8 @@
 //! (`apk-world(5)`), and `/usr/lib/opkg/status` (Debian control records).
 #![no_std]
 #![forbid(unsafe_code)]
+// On a router `{:?}` is empty (`-Z fmt-debug=none`), so nothing that anybody reads may need it.
+#![cfg_attr(not(test), deny(clippy::use_debug))]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -31,7 +31,8 @@ impl fmt::Display for BadName {
             BadName::LeadingDash => f.write_str("A package name can't begin with a dash."),
             BadName::Character(found) => write!(
                 f,
-                "The upgrade server accepts no package name with the character {found:?}."
+                "The upgrade server accepts no package name with the character '{}'.",
+                found.escape_debug()
             ),
         }
     }

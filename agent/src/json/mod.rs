@@ -5,6 +5,8 @@
 //! functions that exist once, and only a `Value` becomes anything else. (Servers' answers, which
 //! are large and of which little is kept, go another way: `server::json`.)
 
+mod read;
+
 use crate::error::{Error, Kind};
 use serde::{de::DeserializeOwned, Serialize};
 pub use serde_json::Value;
@@ -18,7 +20,7 @@ fn not_understood(error: &dyn std::fmt::Display) -> Error {
 
 /// What a value says.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|error| not_understood(&error))
+    T::deserialize(read::Reader(value)).map_err(|error| not_understood(&error))
 }
 
 /// Anything as a value.
@@ -62,7 +64,7 @@ pub fn to_bus(value: &Value) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Status;
+    use crate::api::{Goal, Status};
     use serde_json::json;
 
     #[test]
@@ -70,6 +72,56 @@ mod tests {
         let sent = json!({"all": true, "n": -5, "big": 1u64 << 40, "none": null, "list": ["a", {"b": false}]});
         assert_eq!(from_bus(&to_bus(&sent).unwrap()).unwrap(), sent);
         assert_eq!(parse(text(&sent).as_bytes()).unwrap(), sent);
+    }
+
+    #[test]
+    fn a_field_may_be_missing_where_it_has_a_default() {
+        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+        struct Some {
+            name: String,
+            #[serde(default)]
+            more: Vec<u8>,
+            maybe: Option<i64>,
+            #[serde(default)]
+            #[serde(rename = "type")]
+            kind: Vec<Goal>,
+        }
+        let some = |value| read::<Some>(value).map_err(|error| error.message);
+        let expected = Some {
+            name: "a".to_owned(),
+            ..Some::default()
+        };
+        assert_eq!(some(json!({"x": [1], "name": "a"})).unwrap(), expected);
+        assert_eq!(
+            some(json!({"maybe": -1, "name": "a", "more": [1], "type": ["upgrade"]})).unwrap(),
+            Some {
+                name: "a".to_owned(),
+                more: vec![1],
+                maybe: Option::Some(-1),
+                kind: vec![Goal::Upgrade],
+            }
+        );
+        for (value, why) in [
+            (
+                json!({"more": []}),
+                "field 1 of struct Some with 4 elements is missing",
+            ),
+            (json!([]), "a list instead of struct Some"),
+            (json!({"name": 1}), "a number instead of a string"),
+            (json!({"name": "a", "more": [256]}), "256"),
+            (
+                json!({"name": "a", "more": [1, null, 2]}),
+                "nothing instead of u8",
+            ),
+            (json!({"name": "a", "maybe": "1"}), "a text instead of i64"),
+            (
+                json!({"name": "a", "type": ["away"]}),
+                "\"away\" has no meaning here",
+            ),
+        ] {
+            let error = some(value).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]
