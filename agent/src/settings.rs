@@ -7,17 +7,38 @@ use crate::error::{Error, Kind};
 use crate::paths::Paths;
 use crate::uci::{self, Section};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::str::FromStr;
 
 /// Where the options are, in the router's terms.
 pub const FILE: &str = "/etc/config/attendedsysupgrade";
 
+/// What the owner makes of images for which nobody vouches whom the router trusts (option
+/// `signature`). A bad signature and a revoked key are refused whatever is set.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignaturePolicy {
+    /// Nothing.
+    Off,
+    /// They are flashed, but said to be such.
+    #[default]
+    Warn,
+    /// They are refused.
+    Require,
+}
+
 /// What the owner set, with defaults for what was left open.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Settings {
     /// URLs in the order in which they are tried.
     pub servers: Vec<String>,
+    /// Server → servers that build the same once more.
+    pub rebuilders: BTreeMap<String, Vec<String>>,
+    /// So many of them have to come to the same image.
+    pub rebuilders_required: u32,
+    /// What an image without a good signature is worth.
+    pub signature: SignaturePolicy,
     /// A line after login.
     pub login_notice: bool,
     /// Unless the caller says otherwise.
@@ -79,15 +100,12 @@ impl Settings {
     /// Reads the text of the file.
     pub fn parse(text: &str) -> Result<Settings, Error> {
         let agent = Options::parse(text)?;
-        let servers = agent
-            .sections
-            .iter()
-            .filter(|section| section.kind == "server");
+        let (servers, rebuilders) = servers(&agent.sections);
         Ok(Settings {
-            servers: servers
-                .filter_map(|section| section.option("url"))
-                .map(|url| url.trim_end_matches('/').to_owned())
-                .collect(),
+            servers,
+            rebuilders,
+            rebuilders_required: agent.number("rebuilders_required")?.unwrap_or(0),
+            signature: agent.signature()?,
             login_notice: agent.flag("login_notice", false)?,
             keep_settings: agent.flag("keep_settings", true)?,
             backup: agent.text("backup"),
@@ -122,6 +140,30 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The servers in their order, and those that are to rebuild what each of them builds. A server is
+/// no second opinion on itself, and one that is named twice is one.
+fn servers(sections: &[Section]) -> (Vec<String>, BTreeMap<String, Vec<String>>) {
+    let (mut servers, mut rebuilders) = (Vec::new(), BTreeMap::new());
+    for section in sections.iter().filter(|section| section.kind == "server") {
+        let Some(url) = section.option("url").map(plain_url) else {
+            continue;
+        };
+        let others: &mut Vec<String> = rebuilders.entry(url.clone()).or_default();
+        for other in section.list("rebuilder") {
+            let other = plain_url(&other);
+            if other != url && !others.contains(&other) {
+                others.push(other);
+            }
+        }
+        servers.push(url);
+    }
+    (servers, rebuilders)
+}
+
+fn plain_url(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
 }
 
 /// The options of the `agent` section, with the `owut` section behind it.
@@ -171,6 +213,16 @@ impl Options {
         match text.parse() {
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(invalid(name, &text, "a whole number")),
+        }
+    }
+
+    fn signature(&self) -> Result<SignaturePolicy, Error> {
+        match self.text("signature").as_deref() {
+            None => Ok(SignaturePolicy::default()),
+            Some("off") => Ok(SignaturePolicy::Off),
+            Some("warn") => Ok(SignaturePolicy::Warn),
+            Some("require") => Ok(SignaturePolicy::Require),
+            Some(text) => Err(invalid("signature", text, "off, warn or require")),
         }
     }
 
@@ -242,9 +294,29 @@ mod tests {
     }
 
     #[test]
+    fn a_rebuilder_counts_once_and_is_never_the_server_itself() {
+        let settings = Settings::parse(
+            "config server\n option url 'https://one.example/'\n list rebuilder 'https://two.example/'\n
+             list rebuilder 'https://two.example'\n list rebuilder 'https://one.example'\n
+             config server\n option url 'https://three.example'\n
+             config agent 'agent'\n option signature 'require'\n option rebuilders_required '1'\n",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.rebuilders["https://one.example"],
+            ["https://two.example"]
+        );
+        assert!(settings.rebuilders["https://three.example"].is_empty());
+        assert_eq!(settings.signature, SignaturePolicy::Require);
+        assert_eq!(settings.rebuilders_required, 1);
+    }
+
+    #[test]
     fn defaults_are_those_of_the_documentation() {
         let settings = Settings::parse("").unwrap();
         assert!(settings.keep_settings && !settings.login_notice);
+        assert_eq!(settings.signature, SignaturePolicy::Warn);
+        assert_eq!(settings.rebuilders_required, 0);
         assert_eq!(settings.require_servers().unwrap_err().kind, Kind::Usage);
     }
 
@@ -256,5 +328,7 @@ mod tests {
         let error =
             Settings::parse("config agent 'agent'\n option keep_settings 'maybe'\n").unwrap_err();
         assert!(error.message.contains("keep_settings"), "{error}");
+        let error = Settings::parse("config agent 'agent'\n option signature 'on'\n").unwrap_err();
+        assert!(error.message.contains("off, warn or require"), "{error}");
     }
 }

@@ -300,12 +300,14 @@ fn job_ended(job: &Job, image: Option<&Image>, output: &mut Output) -> Result<Ex
         (Some(error), _) => Err(error.clone()),
         (None, Phase::Cancelled) => Err(Error::new(Kind::Cancelled, "The job was cancelled.")),
         (None, Phase::Flashing) => {
+            let all = image.map(|image| image.checks.as_slice());
+            checks(all.unwrap_or_default(), is_warning, output)?;
             output.line("sysupgrade has the image: the router restarts with it. \"asu history\" says afterwards whether everything is as promised.")?;
             Ok(ExitCode::SUCCESS)
         }
         (None, _) => {
             if let Some(image) = image {
-                checks(&image.checks, output)?;
+                checks(&image.checks, |_| true, output)?;
                 output.line(&format!(
                     "The image is ready: {}. \"asu install\" installs it.",
                     image.path
@@ -363,8 +365,12 @@ fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result
     if output.is_json() {
         output.object(&verification)?;
     }
-    checks(&verification.checks, output)?;
+    checks(&verification.checks, |_| true, output)?;
+    let warned = verification.checks.iter().any(is_warning);
     match verification.valid {
+        true if warned => output
+            .line("No check failed, but mind the warnings.")
+            .map(|()| ExitCode::SUCCESS),
         true => output
             .line("The image is good.")
             .map(|()| ExitCode::SUCCESS),
@@ -383,8 +389,16 @@ fn in_hand(agent: &mut Agent) -> Result<PathBuf, Error> {
         .ok_or_else(nothing_in_hand)
 }
 
-fn checks(checks: &[ImageCheck], output: &mut Output) -> Result<(), Error> {
-    for check in checks {
+fn is_warning(check: &ImageCheck) -> bool {
+    check.result == CheckResult::Warning
+}
+
+fn checks(
+    checks: &[ImageCheck],
+    wanted: fn(&ImageCheck) -> bool,
+    output: &mut Output,
+) -> Result<(), Error> {
+    for check in checks.iter().filter(|check| wanted(check)) {
         let result = match check.result {
             CheckResult::Pass => "pass",
             CheckResult::Warning => "WARNING",

@@ -3,14 +3,11 @@
 use super::output::Output;
 use crate::error::{Error, Kind};
 use crate::paths::Paths;
-use crate::upgrade::device;
-use firmware::{Device, KeyRing};
+use crate::upgrade::{device, trust};
+use firmware::Device;
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// Where a router keeps the keys it trusts, in its own terms.
-const KEYS: [&str; 2] = ["/etc/opkg/keys", "/etc/attended-sysupgrade/keys"];
 
 /// Shows what is in the image, and who signed it.
 pub fn run(paths: &Paths, file: &Path, output: &mut Output) -> Result<ExitCode, Error> {
@@ -18,16 +15,17 @@ pub fn run(paths: &Paths, file: &Path, output: &mut Output) -> Result<ExitCode, 
     let board = std::fs::read_to_string(&board_file)
         .map_err(|error| Error::file(&board_file, "read", &error))?;
     let device = Device::new(&board, Some(&device::compat_version(paths)?));
-    let mut keys = KeyRing::new();
-    for folder in KEYS {
-        for problem in keys.load(&paths.real(folder)) {
-            output.complain(&problem.to_string());
-        }
+    let (keys, problems) = trust::keys(paths);
+    for problem in problems {
+        output.complain(&problem.to_string());
     }
     let mut image = File::open(file).map_err(|error| Error::file(file, "opened", &error))?;
     let now = u64::try_from(crate::system::now()).unwrap_or(0);
     let report = firmware::judge(&mut image, &device, &keys, now)
         .map_err(|error| Error::new(Kind::Image, error.to_string()))?;
+    if let Some(fault) = trust::clock_fault(&report, crate::system::now()) {
+        output.complain(&fault);
+    }
     if output.is_json() {
         output.object(&report)?;
         return Ok(ExitCode::SUCCESS);

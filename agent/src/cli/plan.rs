@@ -137,7 +137,7 @@ pub fn conclusion(plan: &Plan, given: &[String]) -> String {
                 true => upgrade(&["--force"]),
                 false => upgrade(&["--version-to", version, "--force"]),
             };
-            format!("OpenWrt {version} is older than what runs: only \"{command}\" installs it.")
+            format!("OpenWrt {version} is older than what runs or ran here: only \"{command}\" installs it.")
         }
         Verdict::Blocked => blocked(plan, &upgrade),
     }

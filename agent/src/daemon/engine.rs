@@ -12,11 +12,12 @@ use crate::api::{Goal, History, Image, Job, Notice, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER};
+use crate::settings::Settings;
 use crate::store;
 use crate::system::now;
 use crate::text::say;
-use crate::upgrade::confirm;
 use crate::upgrade::verify::{Candidate, VerifiedImage};
+use crate::upgrade::{confirm, newest};
 use crate::upgrade::{Choice, Progress};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -115,7 +116,12 @@ impl Engine {
                 return Ok(());
             }
             Some(pending) => self.confirm(&pending),
-            None => {}
+            None => {
+                // A record that can't be written is worth a line in the log, not the daemon.
+                if let Err(error) = newest::note(&self.paths, &router::running(&self.paths), None) {
+                    say(&error);
+                }
+            }
         }
         if let Some(phase) = self.phase().filter(|phase| is_working(*phase)) {
             let sentence = format!(
@@ -309,8 +315,9 @@ impl Engine {
         self.require_hook(&wishes)?;
         let in_hand = path.is_none_or(|path| path == Path::new(IMAGE));
         self.wishes = wishes;
+        let settings = Settings::read(&self.paths)?;
         match (path, self.hand.clone()) {
-            (_, Some(image)) if in_hand => {
+            (_, Some(image)) if in_hand && image.stands_under(&settings) => {
                 self.work = Some(self.flash(image.clone())?);
                 if self.phase() != Some(Phase::Ready) {
                     // The job that fetched it has ended, because the flash was refused.
@@ -586,8 +593,7 @@ impl Engine {
     /// what it is about: the log says so.
     fn save(&mut self) {
         self.changed = true;
-        let wanted = crate::settings::Settings::read(&self.paths)
-            .is_ok_and(|settings| settings.login_notice);
+        let wanted = Settings::read(&self.paths).is_ok_and(|settings| settings.login_notice);
         let notice = self.remembered.status.notice.as_ref().filter(|_| wanted);
         let line = self.journal.login_line(notice);
         if let Err(error) = line.and_then(|()| self.journal.save(&self.remembered)) {

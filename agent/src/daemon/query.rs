@@ -7,7 +7,8 @@ use crate::api::Verification;
 use crate::error::{Error, Kind};
 use crate::job::{Downloaded, Event, Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE};
-use crate::upgrade::verify::{self, Candidate};
+use crate::settings::Settings;
+use crate::upgrade::verify::{self, Candidate, Terms};
 use crate::upgrade::Choice;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ impl Query {
         let answer = match self.task.finish() {
             Err(error) => Err(error),
             Ok(Finished::Judged(judged)) => judged.map(|judged| {
-                let valid = judged.image.is_some();
+                let valid = judged.image.is_ok();
                 Answer::Verification(Verification {
                     checks: judged.checks,
                     valid,
@@ -127,14 +128,15 @@ pub fn verification(
 ) -> Result<Task, Error> {
     let paths = paths.clone();
     let (device, _) = router::device_and_packages(&paths)?;
-    let promise = downloaded.map(|downloaded| (downloaded.promise, downloaded.request));
+    let terms = Terms::of(&Settings::read(&paths)?);
     Task::thread(move |_| {
         let mut validator = SystemValidator::new(&paths);
         Finished::Judged(verify::verify(
             &paths,
             &device,
             candidate,
-            promise,
+            downloaded,
+            &terms,
             &mut validator,
         ))
     })

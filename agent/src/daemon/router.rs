@@ -1,6 +1,6 @@
 //! The router as the daemon finds it at the moment of a call: board, packages, settings.
 
-use crate::api::{AgentInfo, Info, PackageList};
+use crate::api::{AgentInfo, Info, PackageList, Release};
 use crate::error::Error;
 use crate::json;
 use crate::paths::Paths;
@@ -9,7 +9,7 @@ use crate::system;
 use crate::upgrade::device::{self, Board, Device};
 use crate::upgrade::feeds::Feeds;
 use crate::upgrade::verify::{Validation, Validator};
-use crate::upgrade::{confirm, flash, installed, Choice, Inputs};
+use crate::upgrade::{confirm, flash, installed, newest, Choice, Inputs};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,12 +35,14 @@ pub fn inputs(paths: &Paths, mut choice: Choice) -> Result<Inputs, Error> {
     let database = installed::read(paths)?;
     let installed = installed::Installed::from_database(&database)?;
     let device = device::device(paths, board(paths), &installed)?;
-    let kept_defaults = confirm::kept_defaults(paths, &device.release())?;
+    let running = device.release();
+    let kept_defaults = confirm::kept_defaults(paths, &running)?;
     let feeds = match choice.feeds {
         true => Feeds::read(paths, &installed.database)?,
         false => Feeds::default(),
     };
     Ok(Inputs {
+        newest: newest::newest(paths, &running),
         other_device: choice.other_device()?,
         device,
         installed,
@@ -49,6 +51,15 @@ pub fn inputs(paths: &Paths, mut choice: Choice) -> Result<Inputs, Error> {
         feeds,
         kept_defaults,
     })
+}
+
+/// What runs, by the files alone: no bus, no package database.
+pub fn running(paths: &Paths) -> Release {
+    let release = Board::from_files(paths).release;
+    Release {
+        version: release.version,
+        revision: release.revision,
+    }
 }
 
 /// The router, and its packages: name → version.

@@ -11,7 +11,7 @@ use crate::job::{Downloaded, Event};
 use crate::settings::Settings;
 use crate::system::now;
 use crate::upgrade::flash::{self, Before, Flash, SYSUPGRADE};
-use crate::upgrade::verify::{Candidate, Judged, VerifiedImage};
+use crate::upgrade::verify::{Candidate, VerifiedImage};
 use crate::upgrade::{confirm, Progress};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Engine {
 
     fn verified(&mut self, task: Task) -> Result<Option<Work>, Error> {
         let image = match task.finish()? {
-            Finished::Judged(judged) => Arc::new(judged.and_then(Judged::into_result)?),
+            Finished::Judged(judged) => Arc::new(judged.and_then(|judged| judged.image)?),
             _ => {
                 return Err(Error::new(
                     Kind::Internal,

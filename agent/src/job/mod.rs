@@ -10,9 +10,9 @@ mod run;
 pub use confine::MEMORY;
 pub use run::main;
 
-use crate::api::{ImageCheck, Plan, Versions};
+use crate::api::{Plan, Versions};
 use crate::error::Error;
-use crate::upgrade::promise::Promise;
+pub use crate::upgrade::promise::Downloaded;
 use crate::upgrade::{Inputs, Progress};
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,4 @@ pub enum Event {
     Image(Box<Downloaded>),
     /// Why there is no last word of another kind.
     Failed(Error),
-}
-
-/// What a download ends with.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Downloaded {
-    /// What the image is held against.
-    pub promise: Promise,
-    /// The check `request`.
-    pub request: ImageCheck,
 }

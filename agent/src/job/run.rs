@@ -7,11 +7,12 @@ use crate::error::{Error, Kind};
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{Client, Options};
-use crate::settings::Settings;
+use crate::settings::{Settings, SignaturePolicy, FILE as SETTINGS};
 use crate::system::room;
+use crate::text::say;
 use crate::upgrade::plan::{self, Planned, Then};
 use crate::upgrade::promise::Promise;
-use crate::upgrade::{build, download, offer, Inputs, Progress, Watcher};
+use crate::upgrade::{beside, build, download, offer, rebuild, Inputs, Progress, Watcher};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -137,11 +138,7 @@ fn first_server<T>(
     mut work: impl FnMut(Client, &str) -> Result<T, Error>,
 ) -> Result<T, Error> {
     settings.require_servers()?;
-    let options = Options {
-        ca_file: settings.ca_file.as_ref().map(|file| paths.real(file)),
-        ca_bundle: paths.real(CA_BUNDLE),
-        proxy: settings.proxy.clone(),
-    };
+    let options = options(paths, settings);
     let mut last = None;
     for url in &settings.servers {
         match Client::new(url, &options)
@@ -155,6 +152,14 @@ fn first_server<T>(
         }
     }
     Err(last.unwrap_or_else(|| Error::new(Kind::Internal, "No upgrade server was asked.")))
+}
+
+fn options(paths: &Paths, settings: &Settings) -> Options {
+    Options {
+        ca_file: settings.ca_file.as_ref().map(|file| paths.real(file)),
+        ca_bundle: paths.real(CA_BUNDLE),
+        proxy: settings.proxy.clone(),
+    }
 }
 
 fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
@@ -221,6 +226,8 @@ fn fetch(
     teller: &mut Teller,
 ) -> Result<Event, Error> {
     let request = planned.request(inputs.choice.force)?;
+    let settings = &inputs.settings;
+    let others = rebuilders(settings, client.url())?;
     teller.progress(Progress {
         phase: Some(Phase::Requesting),
         version: Some(offer.version.clone()),
@@ -235,13 +242,10 @@ fn fetch(
                 format!("Nobody listens to the job: {error}."),
             )
         })?;
-    let built = build::build(
-        client,
-        &request,
-        &inputs.device.info,
-        &build::Pace::new(inputs.choice.poll_interval),
-        teller,
-    )?;
+    let device = &inputs.device.info;
+    let pace = build::Pace::new(inputs.choice.poll_interval);
+    let rebuilders = rebuild::ask(others, &options(paths, settings), &request, device, &pace);
+    let built = build::build(client, &request, device, &pace, teller)?;
     let mut promise = Promise::new(planned, &request, &built);
     let changes: BTreeMap<String, String> = offer
         .package_changes
@@ -256,8 +260,62 @@ fn fetch(
     let downloaded =
         download::download(client, &built, &paths.real(JOB_FOLDER), &mut room, teller)?;
     promise.size = downloaded.size;
+    let beside = match settings.signature {
+        SignaturePolicy::Off => BTreeMap::new(),
+        _ => signatures(client, &built),
+    };
     Ok(Event::Image(Box::new(Downloaded {
         promise,
         request: check,
+        beside,
+        rebuilt: second_opinion(rebuilders, &built, settings.rebuilders_required, teller),
     })))
+}
+
+/// The servers that are to build the same, as many as the owner asks for.
+fn rebuilders<'a>(settings: &'a Settings, server: &str) -> Result<&'a [String], Error> {
+    let named = settings.rebuilders.get(server);
+    let named = named.map(Vec::as_slice).unwrap_or_default();
+    if settings.rebuilders_required as usize > named.len() {
+        let sentence = format!(
+            "{SETTINGS}: option rebuilders_required is {}, but the section of server {server} names {} in its list rebuilder.",
+            settings.rebuilders_required,
+            named.len()
+        );
+        return Err(Error::new(Kind::Usage, sentence));
+    }
+    Ok(named)
+}
+
+/// What the server has beside the image. Where it can't be had, the image is judged without; the
+/// log says why.
+fn signatures(client: &Client, built: &build::Built) -> BTreeMap<String, String> {
+    beside::fetch(client, built).unwrap_or_else(|error| {
+        say(&format_args!(
+            "The signatures beside the image can't be fetched. {error}"
+        ));
+        BTreeMap::new()
+    })
+}
+
+/// Waits for the rebuilders; how long depends on what hangs on them.
+fn second_opinion(
+    rebuilders: rebuild::Rebuilders,
+    built: &build::Built,
+    required: u32,
+    teller: &mut Teller,
+) -> BTreeMap<String, String> {
+    if rebuilders.are_at_it() {
+        teller.progress(Progress {
+            detail: Some("waiting for other servers to rebuild the image".to_owned()),
+            ..Progress::default()
+        });
+    }
+    let image = &built.image;
+    let expected = image.sha256_unsigned.as_ref().unwrap_or(&image.sha256);
+    let patience = match required {
+        0 => rebuild::SHOWN,
+        _ => rebuild::REQUIRED,
+    };
+    rebuilders.wait(expected, required, patience)
 }

@@ -20,6 +20,7 @@ use crate::api::RequestBody;
 use answers::{Finished, Overview, Profile, Progress};
 use http::{Answer, Call, Http};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use ureq::http::header::CONTENT_RANGE;
 
 /// How the agent introduces itself.
@@ -214,6 +215,30 @@ impl Client {
             total,
             body: answer.body,
         })
+    }
+
+    /// A small file beside an image, of which no more than `limit` + 1 bytes are read; none: the
+    /// server does not offer it.
+    pub fn beside_image(
+        &self,
+        bin_dir: &str,
+        name: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let folder = safe_path("bin_dir", bin_dir)?;
+        let answer = self.get(&format!("store/{folder}/{name}"))?;
+        match answer.status() {
+            // Who has a page for every address does not offer a file.
+            _ if answer.is_web_page() => Ok(None),
+            200 => {
+                let mut bytes = Vec::new();
+                let mut body = answer.body.take(limit as u64 + 1);
+                body.read_to_end(&mut bytes).map_err(recover)?;
+                Ok(Some(bytes))
+            }
+            403 | 404 | 410 => Ok(None),
+            _ => Err(refusal::of(answer)),
+        }
     }
 
     fn get(&self, place: &str) -> Result<Answer, Error> {

@@ -11,7 +11,8 @@ use crate::paths::Paths;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// 2026-01-01: a clock before it was never set, for this program is younger.
+/// 2026-01-01: a clock before it was never set, for this program is younger. A date in the source
+/// and not that of the build, so that the same source makes the same program.
 const EARLIEST_CLOCK: i64 = 1_767_225_600;
 
 /// Whether a clock that says so (seconds since 1970) may be right. Routers have no battery for theirs:

@@ -4,10 +4,12 @@
 //! ten upgrades, each with the default packages of the image that was flashed.
 
 use super::device::Device;
+use super::newest;
 use crate::api::{Difference, DifferenceKind, Outcome, Release, Upgrade};
 use crate::error::Error;
 use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
+use crate::text::say;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +31,8 @@ pub struct Pending {
     pub boot_id: String,
     /// Whether the settings are kept.
     pub kept_settings: bool,
+    /// Whether its owner insisted (`force`).
+    pub forced: bool,
     /// Package → version of the image; empty where nobody said.
     pub manifest: BTreeMap<String, String>,
     /// The image's default packages, as far as known.
@@ -97,7 +101,12 @@ pub fn confirm(
     device: &Device,
     packages: &BTreeMap<String, String>,
 ) -> Result<Record, Error> {
-    let record = judge(pending, &device.release(), packages);
+    let running = device.release();
+    let record = judge(pending, &running, packages);
+    let confirmed = Some((pending, record.upgrade.result));
+    if let Err(error) = newest::note(paths, &running, confirmed) {
+        say(&error);
+    }
     let mut history = history(paths)?;
     history.insert(0, record.clone());
     history.truncate(HISTORY_LIMIT);

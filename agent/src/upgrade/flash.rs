@@ -4,6 +4,7 @@
 
 use super::confirm::{self, Pending};
 use super::device::Device;
+use super::newest::USE_FORCE;
 use super::verify::VerifiedImage;
 use crate::api::Release;
 use crate::error::{Error, Kind};
@@ -77,8 +78,8 @@ pub fn flash(
 
 /// Whether the owner's wishes and the image go together.
 pub fn allowed(image: &VerifiedImage, flash: &Flash) -> Result<(), Error> {
-    if let (Some(warning), false) = (image.warning(), flash.force) {
-        let sentence = format!("{} Use force if that is what you want.", warning.detail);
+    if let (Some(warning), false) = (image.objection(), flash.force) {
+        let sentence = format!("{} {USE_FORCE}", warning.detail);
         return Err(Error::new(Kind::Image, sentence));
     }
     if flash.keep && !image.image().keep_allowed {
@@ -100,6 +101,7 @@ fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Pending
         at: crate::system::now(),
         boot_id: crate::system::boot_id(before.paths),
         kept_settings: flash.keep,
+        forced: flash.force,
         manifest: promise
             .map(|promise| promise.manifest.clone())
             .unwrap_or_default(),

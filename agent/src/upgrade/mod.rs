@@ -7,6 +7,7 @@
 //! The types carry the proof: only `plan` makes a `BuildRequest`, only `verify` makes a
 //! `VerifiedImage`, and `flash` takes nothing else.
 
+pub mod beside;
 pub mod build;
 pub mod choice;
 pub mod confirm;
@@ -15,12 +16,15 @@ pub mod download;
 pub mod feeds;
 pub mod flash;
 pub mod installed;
+pub mod newest;
 pub mod offer;
 pub mod plan;
 pub mod promise;
+pub mod rebuild;
+pub mod trust;
 pub mod verify;
 
-use crate::api::{DeviceInfo, Phase};
+use crate::api::{DeviceInfo, Phase, Release};
 use crate::settings::Settings;
 pub use choice::Choice;
 use device::{Device, Installed};
@@ -44,6 +48,9 @@ pub struct Inputs {
     /// The device to plan for, where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_device: Option<DeviceInfo>,
+    /// The newest release that ran here; empty where nobody said.
+    #[serde(default)]
+    pub newest: Release,
     /// The default packages of the image that runs, where one of the last upgrades wrote them down
     /// (`-x` removes x); else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -11,6 +11,23 @@ use std::collections::BTreeMap;
 /// At most so many packages are named in a sentence.
 const NAMED: usize = 5;
 
+/// What a download ends with, besides the image: all that the image is held against.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Downloaded {
+    /// The request and its answer.
+    pub promise: Promise,
+    /// The check `request`.
+    pub request: ImageCheck,
+    /// The signatures that the server has beside the image: name of the file → its text. See
+    /// [`super::beside`].
+    #[serde(default)]
+    pub beside: BTreeMap<String, String>,
+    /// What other servers made of the same request: server → the sum of its image, or why there is
+    /// none. See [`super::rebuild`].
+    #[serde(default)]
+    pub rebuilt: BTreeMap<String, String>,
+}
+
 /// The request and the server's answer to it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Promise {

@@ -4,12 +4,17 @@
 //! nothing else can make and without which nothing is flashed.
 
 use super::device::Device;
-use super::promise::Promise;
-use crate::api::{self, CheckResult, ImageCheck};
+use super::promise::{Downloaded, Promise};
+use super::{beside, newest, rebuild, trust};
+use crate::api::{self, CheckResult, ImageCheck, Release};
 use crate::error::{Error, Kind};
 use crate::paths::Paths;
+use crate::settings::{Settings, SignaturePolicy};
 use crate::system::room;
+use crate::text::say;
 use firmware::metadata::Verdict;
+use firmware::{KeyRing, Report};
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -92,6 +97,7 @@ pub struct VerifiedImage {
     identity: Identity,
     image: api::Image,
     promise: Option<Promise>,
+    terms: Terms,
 }
 
 impl VerifiedImage {
@@ -125,12 +131,43 @@ impl VerifiedImage {
         Ok(())
     }
 
-    /// Warnings stand in the way of flashing unless the owner insists.
-    pub fn warning(&self) -> Option<&ImageCheck> {
-        self.image
-            .checks
-            .iter()
-            .find(|check| check.result == CheckResult::Warning)
+    /// What stands in the way of flashing unless the owner insists. That nobody vouches for the image
+    /// does not: by the options `signature` and `rebuilders_required` its owner lets it pass.
+    pub fn objection(&self) -> Option<&ImageCheck> {
+        let by_option = |check: &ImageCheck| matches!(&*check.name, "signature" | "rebuilders");
+        let mut checks = self.image.checks.iter();
+        checks.find(|check| check.result == CheckResult::Warning && !by_option(check))
+    }
+
+    /// Whether it was judged on the same terms as are set now.
+    pub fn stands_under(&self, settings: &Settings) -> bool {
+        self.terms.same(&Terms::of(settings))
+    }
+}
+
+/// What the owner asks of an image beyond that it fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// What to make of an image without a good signature.
+    pub signature: SignaturePolicy,
+    /// So many rebuilders have to come to the same image.
+    pub rebuilders_required: u32,
+    /// At which time certificates are judged: seconds since 1970.
+    pub now: i64,
+}
+
+impl Terms {
+    /// As they are set now.
+    pub fn of(settings: &Settings) -> Terms {
+        Terms {
+            signature: settings.signature,
+            rebuilders_required: settings.rebuilders_required,
+            now: crate::system::now(),
+        }
+    }
+
+    fn same(&self, other: &Terms) -> bool {
+        self.signature == other.signature && self.rebuilders_required == other.rebuilders_required
     }
 }
 
@@ -139,37 +176,30 @@ impl VerifiedImage {
 pub struct Judged {
     /// Check by check.
     pub checks: Vec<ImageCheck>,
-    /// There unless a check failed.
-    pub image: Option<VerifiedImage>,
+    /// The image, or why it is refused.
+    pub image: Result<VerifiedImage, Error>,
 }
 
-impl Judged {
-    /// The image, or why there is none.
-    pub fn into_result(self) -> Result<VerifiedImage, Error> {
-        let failed = self
-            .checks
-            .iter()
-            .find(|check| check.result == CheckResult::Fail);
-        match (self.image, failed) {
-            (Some(image), None) => Ok(image),
-            (_, Some(check)) => Err(Error::new(kind_of(&check.name), check.detail.clone())),
-            (None, None) => Err(Error::new(
-                Kind::Internal,
-                "The image was not judged to its end.",
-            )),
+/// The checks so far, and what the first failed one comes to.
+#[derive(Default)]
+struct Checks {
+    list: Vec<ImageCheck>,
+    refusal: Option<Error>,
+}
+
+impl Checks {
+    fn add(&mut self, check: ImageCheck, kind: Kind) {
+        if check.result == CheckResult::Fail && self.refusal.is_none() {
+            self.refusal = Some(Error::new(kind, check.detail.clone()));
         }
+        self.list.push(check);
     }
-}
 
-/// The error kind of a check that failed.
-fn kind_of(check: &str) -> Kind {
-    match check {
-        "size" | "sha256" => Kind::Checksum,
-        "request" => Kind::Mismatch,
-        "signature" | "rebuilders" => Kind::Signature,
-        "validation" => Kind::Sysupgrade,
-        "memory" => Kind::Memory,
-        _ => Kind::Image,
+    fn refused(self, error: Error) -> Judged {
+        Judged {
+            checks: self.list,
+            image: Err(error),
+        }
     }
 }
 
@@ -194,105 +224,136 @@ pub trait Validator {
     fn validate(&mut self, path: &Path) -> Result<Validation, Error>;
 }
 
-/// Judges `candidate` for `device`. A file of unknown origin has no `promise`.
+/// Judges `candidate` for `device`. A file of unknown origin was not `downloaded`.
 pub fn verify(
     paths: &Paths,
     device: &Device,
     candidate: Candidate,
-    promise: Option<(Promise, ImageCheck)>,
+    downloaded: Option<Downloaded>,
+    terms: &Terms,
     validator: &mut dyn Validator,
 ) -> Result<Judged, Error> {
     let identity = candidate.identity()?;
-    let report = read(&candidate, device)?;
-    let (promise, request) = promise.unzip();
-    let request = request.unwrap_or_else(|| not_announced("request"));
-    let mut checks = announced(&report, promise.as_ref());
-    checks.push(request);
-    checks.push(metadata(&report, promise.as_ref()));
-    checks.push(skipped(
-        "signature",
-        "This version does not judge signatures.",
-    ));
-    checks.push(skipped(
-        "rebuilders",
-        "This version does not ask rebuilders.",
-    ));
-    checks.push(match room::require(paths, 0) {
+    let (keys, problems) = trust::keys(paths);
+    for problem in problems {
+        say(&problem);
+    }
+    let report = read(&candidate, device, &keys, terms)?;
+    let newest = newest::newest(paths, &device.release());
+    let mut checks = judge(&report, &newest, downloaded.as_ref(), &keys, terms);
+    let memory = match room::require(paths, 0) {
         Ok(()) => pass("memory", "There is room for the upgrade."),
         Err(error) => check("memory", CheckResult::Fail, error.message),
-    });
-    let mut keep_allowed = report.metadata.verdict() != Verdict::MatchWithoutSettings;
-    if failed(&checks) {
-        checks.push(skipped(
-            "validation",
-            "The system was not asked: the image is refused already.",
-        ));
-        return Ok(Judged {
-            checks,
-            image: None,
-        });
+    };
+    checks.add(memory, Kind::Memory);
+    if let Some(error) = checks.refusal.take() {
+        let sentence = "The system was not asked: the image is refused already.";
+        checks.add(skipped("validation", sentence), Kind::Sysupgrade);
+        return Ok(checks.refused(error));
     }
     let validation = validator.validate(&candidate.path)?;
-    keep_allowed &= validation.allow_backup;
-    checks.push(judge_validation(&validation));
-    if failed(&checks) {
-        return Ok(Judged {
-            checks,
-            image: None,
-        });
+    checks.add(judge_validation(&validation), Kind::Sysupgrade);
+    if let Some(error) = checks.refusal.take() {
+        return Ok(checks.refused(error));
     }
-    let built = report
-        .content
-        .as_ref()
-        .and_then(|content| content.version.clone())
-        .unwrap_or_default();
-    let promised =
-        |of: fn(&Promise) -> &String| promise.as_ref().map(|promise| of(promise).clone());
+    let promise = downloaded.map(|downloaded| downloaded.promise);
+    let release = release(&report, promise.as_ref());
+    let without_settings = report.metadata.verdict() == Verdict::MatchWithoutSettings;
     let image = api::Image {
         path: candidate.path.display().to_string(),
         sha256: report.sha256.to_string(),
         size: report.size,
-        version: built
-            .version
-            .or(promised(|promise| &promise.version))
-            .unwrap_or_default(),
-        revision: built
-            .revision
-            .or(promised(|promise| &promise.revision))
-            .unwrap_or_default(),
+        version: release.version,
+        revision: release.revision,
         profile: promise
             .as_ref()
             .map(|promise| promise.profile.clone())
             .unwrap_or_default(),
-        checks: checks.clone(),
-        keep_allowed,
+        checks: checks.list.clone(),
+        keep_allowed: validation.allow_backup && !without_settings,
     };
     let image = VerifiedImage {
         candidate,
         identity,
         image,
         promise,
+        terms: *terms,
     };
     // It was read at one time and validated at another; both must have seen the same file.
     image.unchanged()?;
     Ok(Judged {
-        checks,
-        image: Some(image),
+        checks: checks.list,
+        image: Ok(image),
     })
 }
 
-fn read(candidate: &Candidate, device: &Device) -> Result<firmware::Report, Error> {
+fn read(
+    candidate: &Candidate,
+    device: &Device,
+    keys: &KeyRing,
+    terms: &Terms,
+) -> Result<Report, Error> {
     let board = firmware::Device::new(&device.info.board_name, Some(&device.compat_version));
-    let now = u64::try_from(crate::system::now()).unwrap_or(0);
     let mut file = &candidate.file;
-    firmware::judge(&mut file, &board, &firmware::KeyRing::new(), now)
+    // For a clock that stands before 1970, 1970.
+    let now = u64::try_from(terms.now).unwrap_or(0);
+    firmware::judge(&mut file, &board, keys, now)
         .map_err(|error| Error::new(Kind::Image, error.to_string()))
 }
 
+/// All that the file itself and its origin tell.
+fn judge(
+    report: &Report,
+    newest: &Release,
+    downloaded: Option<&Downloaded>,
+    keys: &KeyRing,
+    terms: &Terms,
+) -> Checks {
+    let mut checks = Checks::default();
+    let promise = downloaded.map(|downloaded| &downloaded.promise);
+    let [size, sha256] = announced(report, promise);
+    checks.add(size, Kind::Checksum);
+    checks.add(sha256, Kind::Checksum);
+    let request = downloaded.map(|downloaded| downloaded.request.clone());
+    let request = request.unwrap_or_else(|| not_announced("request"));
+    checks.add(request, Kind::Mismatch);
+    checks.add(metadata(report, newest, promise), Kind::Image);
+    let beside = downloaded.and_then(|downloaded| {
+        let name = &downloaded.promise.file;
+        beside::judge(&downloaded.beside, name, report.sha256, keys)
+    });
+    let (signature, kind) = trust::judge(report, beside.as_ref(), terms.signature, terms.now);
+    checks.add(signature, kind);
+    let rebuilders = match downloaded {
+        Some(downloaded) => rebuild::judge(
+            &downloaded.rebuilt,
+            report.sha256_unsigned,
+            terms.rebuilders_required,
+        ),
+        None => not_announced("rebuilders"),
+    };
+    checks.add(rebuilders, Kind::Signature);
+    checks
+}
+
+/// As the image says, else as was promised.
+fn release(report: &Report, promise: Option<&Promise>) -> Release {
+    let content = report.content.as_ref();
+    let built = content.and_then(|content| content.version.clone());
+    let built = built.unwrap_or_default();
+    let promised = |of: fn(&Promise) -> &String| promise.map(|promise| of(promise).clone());
+    let version = built.version.or(promised(|promise| &promise.version));
+    let revision = built.revision.or(promised(|promise| &promise.revision));
+    Release {
+        version: version.unwrap_or_default(),
+        revision: revision.unwrap_or_default(),
+    }
+}
+
 /// `size` and `sha256`.
-fn announced(report: &firmware::Report, promise: Option<&Promise>) -> Vec<ImageCheck> {
+fn announced(report: &Report, promise: Option<&Promise>) -> [ImageCheck; 2] {
     let Some(promise) = promise else {
-        return vec![not_announced("size"), not_announced("sha256")];
+        return [not_announced("size"), not_announced("sha256")];
     };
     let size = match report.size == promise.size {
         true => pass("size", "The file has the announced size."),
@@ -312,10 +373,10 @@ fn announced(report: &firmware::Report, promise: Option<&Promise>) -> Vec<ImageC
             "The file does not have the checksum that the server announced: it was damaged or exchanged on its way.",
         ),
     };
-    vec![size, sha256]
+    [size, sha256]
 }
 
-fn metadata(report: &firmware::Report, promise: Option<&Promise>) -> ImageCheck {
+fn metadata(report: &Report, newest: &Release, promise: Option<&Promise>) -> ImageCheck {
     let sentence = report.metadata.to_string();
     let result = match report.metadata.verdict() {
         Verdict::Match => CheckResult::Pass,
@@ -343,9 +404,15 @@ fn metadata(report: &firmware::Report, promise: Option<&Promise>) -> ImageCheck 
                 found.escape_debug()
             ))
         });
+    let release = release(report, promise);
     match other {
-        Some(fault) if result != CheckResult::Fail => check("metadata", CheckResult::Fail, fault),
-        _ => check("metadata", result, sentence),
+        _ if result == CheckResult::Fail => check("metadata", result, sentence),
+        Some(fault) => check("metadata", CheckResult::Fail, fault),
+        None if newest::order(newest, &release) == Ordering::Greater => {
+            let sentence = newest::older(&release.version, newest);
+            check("metadata", CheckResult::Warning, sentence)
+        }
+        None => check("metadata", result, sentence),
     }
 }
 
@@ -367,10 +434,6 @@ fn judge_validation(validation: &Validation) -> ImageCheck {
             words("The running system refuses the image."),
         ),
     }
-}
-
-fn failed(checks: &[ImageCheck]) -> bool {
-    checks.iter().any(|check| check.result == CheckResult::Fail)
 }
 
 fn check(name: &str, result: CheckResult, detail: impl Into<String>) -> ImageCheck {

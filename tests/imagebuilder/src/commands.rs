@@ -409,10 +409,11 @@ fn build_images(
             filesystem: filesystem.to_owned(),
             ..payload.clone()
         };
-        let image = image::build(kind, &payload, &metadata.to_string())?;
+        let image = image::build(kind, &payload, &metadata.to_string(), &folder.dir)?;
         let path = bin.join(&name);
         fs::write(&path, &image.bytes).map_err(Error::io(&path))?;
-        entries.push(profiles::image(&name, kind.kind, filesystem, &image.sha256));
+        let sums = [&*image.sha256, &*image.sha256_unsigned];
+        entries.push(profiles::image(&name, kind.kind, filesystem, sums));
     }
     entries.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(entries)

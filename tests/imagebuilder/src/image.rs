@@ -2,12 +2,12 @@
 
 use crate::devices::ImageKind;
 use crate::payload::Payload;
-use crate::trailer;
-use crate::Error;
+use crate::{signing, trailer, Error};
 use flate2::write::GzEncoder;
 use flate2::Compression;
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
+use std::path::Path;
 
 /// Bytes of filler in every image, so that a download takes more than one read.
 const FILLER: usize = 160 << 10;
@@ -16,22 +16,37 @@ const FILLER: usize = 160 << 10;
 pub struct Image {
     /// All of it.
     pub bytes: Vec<u8>,
-    /// SHA-256 of `bytes`; equal to `sha256_unsigned`, since nothing here is signed.
+    /// SHA-256 of `bytes`.
     pub sha256: String,
+    /// The same before they were signed.
+    pub sha256_unsigned: String,
 }
 
-/// Builds the image of one kind that holds `payload`, with `metadata` as trailer where its kind has one.
-pub fn build(kind: &ImageKind, payload: &Payload, metadata: &str) -> Result<Image, Error> {
+/// Builds the image of one kind that holds `payload`, with `metadata` as trailer where its kind has one. As in OpenWrt's
+/// makefiles, only what has metadata is signed, with the key in `folder`.
+pub fn build(
+    kind: &ImageKind,
+    payload: &Payload,
+    metadata: &str,
+    folder: &Path,
+) -> Result<Image, Error> {
     let mut bytes = payload.to_bytes();
     fill(&mut bytes, kind.suffix);
     if kind.gzip {
         bytes = gzip(&bytes)?;
     }
     if kind.metadata {
-        trailer::append(&mut bytes, metadata);
+        trailer::append_metadata(&mut bytes, metadata);
     }
-    let sha256 = crate::sha256_hex(&bytes);
-    Ok(Image { bytes, sha256 })
+    let sha256_unsigned = crate::sha256_hex(&bytes);
+    if kind.metadata {
+        signing::sign(folder, &mut bytes)?;
+    }
+    Ok(Image {
+        sha256: crate::sha256_hex(&bytes),
+        sha256_unsigned,
+        bytes,
+    })
 }
 
 /// Appends bytes that look like noise and follow from what is there.

@@ -2,7 +2,7 @@
 //! OpenWrt's, with the same words on stdout and stderr, but which is made in milliseconds and builds in milliseconds.
 //!
 //! Its images are small and deterministic; they carry the list of their packages (see [`payload`]) and end in a metadata
-//! trailer as OpenWrt's fwtool writes it (see [`trailer`]).
+//! trailer as OpenWrt's fwtool writes it (see [`trailer`]). With a key they are signed (see [`signing`]).
 //!
 //! ```no_run
 //! # fn main() -> Result<(), mini_imagebuilder::Error> {
@@ -27,6 +27,7 @@ pub mod payload;
 pub mod profiles;
 pub mod program;
 mod resolve;
+pub mod signing;
 pub mod trailer;
 
 pub use error::Error;

@@ -23,10 +23,10 @@ pub fn image_prefix(release: &Release, target: &Target, profile: &Profile, extra
         .join("-")
 }
 
-/// One entry of `images`.
-pub fn image(name: &str, kind: &str, filesystem: &str, sha256: &str) -> Value {
+/// One entry of `images`; the sums are of the file, and of the file without its signature.
+pub fn image(name: &str, kind: &str, filesystem: &str, [sha256, unsigned]: [&str; 2]) -> Value {
     let mut image =
-        json!({"name": name, "sha256": sha256, "sha256_unsigned": sha256, "type": kind});
+        json!({"name": name, "sha256": sha256, "sha256_unsigned": unsigned, "type": kind});
     if !filesystem.is_empty() {
         image["filesystem"] = filesystem.into();
     }

@@ -1,24 +1,40 @@
-//! The metadata trailer at the end of an image, as OpenWrt's `fwtool -I` appends it.
+//! The trailers at the end of an image, as OpenWrt's `fwtool -I` (metadata) and `fwtool -S` (signature) append them.
 //!
-//! Layout, all numbers big-endian: 8 bytes {version u32 = 0, flags u32 = 0}, the JSON text, then 16 bytes {magic `FWx0`,
-//! crc32 u32, type u8 = 1, 3 bytes padding, size u32}. `size` counts from the first of the 8 bytes to the file's end; the
-//! checksum (CRC-32 without final inversion) covers every byte of the file before the last 16.
+//! Layout, all numbers big-endian: the data, then 16 bytes {magic `FWx0`, crc32 u32, type u8, 3 bytes padding, size u32}.
+//! `size` counts from the first byte of the data to the file's end; the checksum (CRC-32 without final inversion) covers
+//! every byte of the file before the last 16. The data of metadata are 8 bytes {version u32 = 0, flags u32 = 0} and JSON.
 
 use serde_json::{json, Value};
 
 const MAGIC: &[u8; 4] = b"FWx0";
-const TYPE_METADATA: u8 = 1;
+
+/// What a trailer holds, and its number.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A chain of certificates and a signature.
+    Signature = 0,
+    /// JSON.
+    Metadata = 1,
+}
 
 /// Appends `metadata` as a trailer to `image`.
-pub fn append(image: &mut Vec<u8>, metadata: &str) {
-    image.extend_from_slice(&[0; 8]);
-    image.extend_from_slice(metadata.as_bytes());
+pub fn append_metadata(image: &mut Vec<u8>, metadata: &str) {
+    append(
+        image,
+        Kind::Metadata,
+        &[&[0; 8], metadata.as_bytes()].concat(),
+    );
+}
+
+/// Appends a trailer to `image`.
+pub fn append(image: &mut Vec<u8>, kind: Kind, data: &[u8]) {
+    image.extend_from_slice(data);
     let mut crc = flate2::Crc::new();
     crc.update(image);
     image.extend_from_slice(MAGIC);
     image.extend_from_slice(&(!crc.sum()).to_be_bytes());
-    image.extend_from_slice(&[TYPE_METADATA, 0, 0, 0]);
-    let size = u32::try_from(metadata.len() + 24).unwrap_or(u32::MAX);
+    image.extend_from_slice(&[kind as u8, 0, 0, 0]);
+    let size = u32::try_from(data.len() + 16).unwrap_or(u32::MAX);
     image.extend_from_slice(&size.to_be_bytes());
 }
 

@@ -16,9 +16,9 @@ use std::path::Path;
 use std::time::Duration;
 use ubus::{Bus, Incoming};
 
-/// A router that was just started and checks once a day.
+/// A router that was just started, checks once a day, and takes images that nobody signed.
 fn router_with(world: &str, ubusd: Option<&Path>, settings: &[(&str, &str)]) -> Router {
-    let mut all = vec![("check_interval", "24")];
+    let mut all = vec![("check_interval", "24"), ("signature", "off")];
     all.extend(settings);
     let router = Router::start(&sandbox::Options {
         settings: agent_settings(&all),
@@ -177,7 +177,11 @@ fn an_image_with_a_warning_waits_for_its_owner() {
 fn after_two_upgrades_that_did_not_take_there_are_no_more() {
     let world = world();
     let router = Router::start(&sandbox::Options {
-        settings: agent_settings(&[("check_interval", "24"), ("action", "upgrade")]),
+        settings: agent_settings(&[
+            ("check_interval", "24"),
+            ("action", "upgrade"),
+            ("signature", "off"),
+        ]),
         no_daemon: true,
         ..options(&world.url())
     })

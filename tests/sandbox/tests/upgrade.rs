@@ -140,6 +140,8 @@ fn judge_told(told: &[Status]) {
         "sha256",
         "request",
         "metadata",
+        "signature",
+        "rebuilders",
         "memory",
         "validation",
     ] {
@@ -166,7 +168,7 @@ fn judge_fetched(device: Device, lines: &[String]) {
     };
     let images: Vec<_> = lines
         .iter()
-        .filter(|line| line.contains("/store/"))
+        .filter(|line| line.contains("/store/") && !line.contains("/worker.pub"))
         .collect();
     assert!(images.len() == 1 && images[0].contains(kind), "{images:?}");
 }

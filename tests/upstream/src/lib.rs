@@ -16,12 +16,11 @@ mod archive;
 mod error;
 mod feeds;
 mod serve;
-mod signature;
 mod site;
 
 pub use error::Error;
+pub use mini_imagebuilder::signing::Key;
 pub use serve::{serve, Server};
-pub use signature::Key;
 pub use site::{generate, Options};
 
 use std::net::SocketAddr;

@@ -180,7 +180,8 @@ fn profiles_json(release: &Release, target: &Target) -> Value {
 fn image(prefix: &str, kind: &ImageKind, filesystem: &str) -> Value {
     let dash = if filesystem.is_empty() { "" } else { "-" };
     let name = format!("{prefix}{dash}{filesystem}-{}", kind.suffix);
-    profiles::image(&name, kind.kind, filesystem, &sha256_hex(name.as_bytes()))
+    let sum = sha256_hex(name.as_bytes());
+    profiles::image(&name, kind.kind, filesystem, [&sum, &sum])
 }
 
 /// Writes the ImageBuilder archive, if there is to be one, `sha256sums` and its signature.

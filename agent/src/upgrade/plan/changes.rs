@@ -1,11 +1,10 @@
 //! What would be other than now: package by package, and in one word.
 
 use super::merge::{Merged, Sides};
-use super::revision_number;
 use crate::api::{
     Missing, NamedVersion, PackageChanges, Release, Renamed, Target, Verdict, VersionChange,
 };
-use crate::upgrade::offer::Version;
+use crate::upgrade::newest::order;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -105,9 +104,11 @@ fn new(sides: &Sides<'_>, merged: &Merged, stays: &BTreeSet<&str>) -> Vec<NamedV
     names.map(with_version).collect()
 }
 
-/// The plan in one word.
+/// The plan in one word. What is newer than what runs may still be older than the `newest` release
+/// that ran here.
 pub(super) fn verdict(
     running: &Release,
+    newest: &Release,
     target: &Target,
     changes: &PackageChanges,
     wanted: &BTreeSet<&str>,
@@ -115,27 +116,16 @@ pub(super) fn verdict(
     if !changes.missing.is_empty() {
         return Verdict::Blocked;
     }
-    match order(running, target) {
-        Ordering::Less => Verdict::Upgrade,
+    let target = Release {
+        version: target.version.clone(),
+        revision: target.revision.clone(),
+    };
+    match order(running, &target) {
+        Ordering::Equal if !changes.differ(wanted) => Verdict::Current,
         Ordering::Greater => Verdict::Downgrade,
-        Ordering::Equal if changes.differ(wanted) => Verdict::Rebuild,
-        Ordering::Equal => Verdict::Current,
-    }
-}
-
-/// Releases by their version, then by their revision; where a snapshot is one of them, or a name
-/// that is none of OpenWrt's, only the revision tells.
-fn order(running: &Release, target: &Target) -> Ordering {
-    let revisions = revision_number(&running.revision).zip(revision_number(&target.revision));
-    let revisions = revisions.map(|(running, target)| running.cmp(&target));
-    let versions = Version::parse(&running.version).zip(Version::parse(&target.version));
-    match versions {
-        Some((a, b)) if !a.is_snapshot() && !b.is_snapshot() => {
-            a.cmp(&b).then(revisions.unwrap_or(Ordering::Equal))
-        }
-        _ if running.version == target.version => revisions.unwrap_or(Ordering::Equal),
-        // Of two that can't be compared, the one the owner asked for is taken for the newer one.
-        _ => revisions.unwrap_or(Ordering::Less),
+        _ if order(newest, &target) == Ordering::Greater => Verdict::Downgrade,
+        Ordering::Less => Verdict::Upgrade,
+        Ordering::Equal => Verdict::Rebuild,
     }
 }
 

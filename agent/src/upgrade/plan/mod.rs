@@ -19,9 +19,10 @@ mod wishes;
 pub use defaults::Then;
 
 use super::feeds::Feeds;
+use super::newest;
 use super::offer::Offer;
 use super::{Choice, Inputs};
-use crate::api::{Plan, RequestBody, Target, Verdict};
+use crate::api::{Plan, Release, RequestBody, Target, Verdict};
 use crate::error::{Error, Kind};
 use crate::server::clean;
 use merge::{Merged, Sides};
@@ -62,6 +63,8 @@ pub struct Planned {
     pub left_out: Vec<String>,
     /// The default packages of the release for the device: the next plan has to know them.
     pub defaults: Vec<String>,
+    /// The newest release that ran here.
+    pub newest: Release,
 }
 
 impl Planned {
@@ -71,10 +74,8 @@ impl Planned {
             return Err(self.blocked());
         };
         if self.plan.verdict == Verdict::Downgrade && !force {
-            let sentence = format!(
-                "{} is older than {}, which runs now. Use force if that is what you want.",
-                self.plan.target.version, self.plan.running.version
-            );
+            let sentence = newest::older(&self.plan.target.version, &self.newest);
+            let sentence = format!("{sentence} {}", newest::USE_FORCE);
             return Err(Error::new(Kind::Usage, sentence));
         }
         Ok(BuildRequest { body: body.clone() })
@@ -149,7 +150,15 @@ pub fn plan(
     };
     merged.notes.extend(feed_notes);
     let packages = changes::changes(&sides, &mut merged);
-    let verdict = changes::verdict(&running, &target, &packages, sides.present.wanted());
+    let newest = match inputs.newest.version.as_str() {
+        "" => running.clone(),
+        _ => inputs.newest.clone(),
+    };
+    let wanted = sides.present.wanted();
+    let verdict = changes::verdict(&running, &newest, &target, &packages, wanted);
+    if verdict == Verdict::Downgrade && newest != running {
+        merged.notes.push(newest::older(&target.version, &newest));
+    }
     merged.notes.extend(changes::note_older(&packages, verdict));
     let request = match verdict {
         Verdict::Blocked => None,
@@ -172,6 +181,7 @@ pub fn plan(
         removed: merged.removed.into_iter().collect(),
         left_out: merged.left_out,
         defaults: sides.now.into_iter().collect(),
+        newest,
     }
 }
 
@@ -257,10 +267,4 @@ fn filesystem(inputs: &Inputs, offer: &Offer) -> Option<String> {
     let is_built = offer.filesystems().contains(running.as_str());
     let set = inputs.choice.fstype.clone();
     set.or_else(|| is_built.then(|| running.clone()))
-}
-
-/// `r28739-d9340319c6` → 28739
-fn revision_number(revision: &str) -> Option<u32> {
-    let digits = revision.strip_prefix('r')?;
-    digits.split(['-', '+']).next()?.parse().ok()
 }

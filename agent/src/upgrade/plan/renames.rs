@@ -1,7 +1,7 @@
 //! The branch's list of packages that were renamed, dropped or added (`package_changes`).
 
-use super::revision_number;
 use crate::server::{answers::PackageChange, clean};
+use crate::upgrade::newest::revision_number;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a package.

@@ -40,7 +40,18 @@ impl Request {
 
     /// Whether it fetches an image.
     pub fn is_image(&self) -> bool {
-        self.line.starts_with("GET /store/")
+        self.line.starts_with("GET /store/") && !self.is_beside()
+    }
+
+    /// Whether it fetches what an image may have beside it.
+    pub fn is_beside(&self) -> bool {
+        let files = [
+            "/worker.pub",
+            "/worker.pub.sig",
+            "/sha256sums",
+            "/sha256sums.sig",
+        ];
+        files.iter().any(|name| self.line.ends_with(name))
     }
 }
 

@@ -1,0 +1,173 @@
+//! A second opinion: other servers get the same request, and have to come to the same image
+//! (design section 6.5). A build that can be reproduced differs in nothing but its signature, so
+//! what is compared is the sum of the image without that.
+//!
+//! The job asks, all at the same time and while the image itself is being built; how the answers
+//! compare with the file is judged by who has the file.
+
+use super::build::{self, Built, Pace};
+use super::plan::BuildRequest;
+use crate::api::{CheckResult, DeviceInfo, ImageCheck, RequestBody};
+use crate::error::Error;
+use crate::server::{Client, Options};
+use crate::text::clean;
+use firmware::Sha256;
+use std::collections::BTreeMap;
+use std::sync::mpsc::{channel, Receiver};
+use std::time::{Duration, Instant};
+
+/// How long to wait for the others once our image is there, where so many of them have to agree:
+/// they began to build when our server did.
+pub const REQUIRED: Duration = Duration::from_secs(10 * 60);
+
+/// The same where what they say is only shown.
+pub const SHOWN: Duration = Duration::from_secs(60);
+
+/// More are not asked: each takes a connection, a stack and an answer of up to 2 MiB of what the job
+/// may have of the memory.
+const MOST: usize = 4;
+
+/// Of the thread that asks: TLS and JSON need less than 100 KiB.
+const STACK: usize = 512 * 1024;
+
+/// How long a reason may be that is passed on.
+const REASON_LIMIT: usize = 200;
+
+/// Servers that are at it.
+pub struct Rebuilders {
+    answers: Receiver<(String, String)>,
+    said: BTreeMap<String, String>,
+    open: usize,
+}
+
+/// Asks all of `servers` for the image. Each has a thread, which ends with the process at the
+/// latest: nobody waits for a server that hangs.
+pub fn ask(
+    servers: &[String],
+    options: &Options,
+    request: &BuildRequest,
+    device: &DeviceInfo,
+    pace: &Pace,
+) -> Rebuilders {
+    let (sender, answers) = channel();
+    let (mut said, mut open) = (BTreeMap::new(), 0);
+    for (place, server) in servers.iter().enumerate() {
+        if place >= MOST {
+            said.insert(
+                server.clone(),
+                "it was not asked, because four others were".to_owned(),
+            );
+            continue;
+        }
+        let (sender, options) = (sender.clone(), options.clone());
+        let (url, body, device) = (server.clone(), request.body().clone(), device.clone());
+        let pace = pace.clone();
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(move || {
+                let answer = rebuild(&url, &options, &body, &device, &pace);
+                // When nobody waits any more the answer is of no use.
+                let _ = sender.send((url, answer.unwrap_or_else(reason)));
+            });
+        match thread {
+            Ok(_) => open += 1,
+            Err(error) => drop(said.insert(server.clone(), error.to_string())),
+        }
+    }
+    Rebuilders {
+        answers,
+        said,
+        open,
+    }
+}
+
+/// The sum of a server's image without the signature, as it says.
+fn rebuild(
+    url: &str,
+    options: &Options,
+    body: &RequestBody,
+    device: &DeviceInfo,
+    pace: &Pace,
+) -> Result<String, String> {
+    let tell = |error: Error| error.message;
+    let client = Client::new(url, options).map_err(|error| error.to_string())?;
+    let finished = build::wait_for(&client, body, pace, &mut ()).map_err(tell)?;
+    let image = Built::of(finished, body, device).map_err(tell)?.image;
+    let sum = image
+        .sha256_unsigned
+        .ok_or("it does not say what its image is without the signature")?;
+    match sum.parse::<Sha256>() {
+        Ok(sum) => Ok(sum.to_string()),
+        Err(_) => Err("what it calls a SHA-256 is none".to_owned()),
+    }
+}
+
+fn reason(words: String) -> String {
+    clean(&words).chars().take(REASON_LIMIT).collect()
+}
+
+impl Rebuilders {
+    /// Whether there is an answer to wait for.
+    pub fn are_at_it(&self) -> bool {
+        self.open > 0
+    }
+
+    /// Waits until all have answered, but no longer than `patience`, and no longer than it takes
+    /// until `enough` say `expected`, where that is not 0.
+    pub fn wait(
+        mut self,
+        expected: &str,
+        enough: u32,
+        patience: Duration,
+    ) -> BTreeMap<String, String> {
+        let deadline = Instant::now() + patience;
+        let mut equal = 0;
+        while self.open > 0 && (enough == 0 || equal < enough) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok((server, answer)) = self.answers.recv_timeout(left) else {
+                break;
+            };
+            equal += u32::from(answer.eq_ignore_ascii_case(expected));
+            self.said.insert(server, answer);
+            self.open -= 1;
+        }
+        self.said
+    }
+}
+
+/// The check `rebuilders`: `asked` servers were to rebuild the image, `said` is what came of it,
+/// `ours` the sum of the file, of which `required` others have to speak.
+pub fn judge(said: &BTreeMap<String, String>, ours: Sha256, required: u32) -> ImageCheck {
+    let ours = ours.to_string();
+    let (equal, others): (Vec<_>, Vec<_>) = said.iter().partition(|(_, sum)| **sum == ours);
+    let differ = others.iter().any(|(_, sum)| sum.parse::<Sha256>().is_ok());
+    let mut sentence = match (said.len(), equal.len()) {
+        (0, _) => "No other server rebuilt the image.".to_owned(),
+        (asked, equal) => format!("{equal} of {asked} rebuilders came to the same image."),
+    };
+    for (server, words) in others {
+        let words = match words.parse::<Sha256>() {
+            Ok(_) => "it came to another image",
+            Err(_) => words.trim_end_matches('.'),
+        };
+        sentence.push_str(&format!(" {}: {words}.", clean(server)));
+    }
+    let equal = u32::try_from(equal.len()).unwrap_or(u32::MAX);
+    let result = if equal < required {
+        sentence.push_str(&format!(" Option rebuilders_required asks for {required}."));
+        CheckResult::Fail
+    } else if required > 0 {
+        CheckResult::Pass
+    } else if differ {
+        CheckResult::Warning
+    } else if equal > 0 {
+        CheckResult::Pass
+    } else {
+        CheckResult::Skipped
+    };
+    ImageCheck {
+        name: "rebuilders".to_owned(),
+        result,
+        detail: sentence,
+    }
+}
