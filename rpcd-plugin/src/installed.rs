@@ -1,105 +1,98 @@
 //! `packagelist`: what is installed.
 
-use core::ffi::{c_int, CStr};
+use core::ffi::c_int;
 
-use packages::{Database, Error, Files, Pairs, Source};
+use packages::{Database, Fault, Reader, Source};
 use ubus::Type;
 
 use crate::bindings::{ubus_context, ubus_request_data};
-use crate::refused::Refused;
+use crate::refused::{cut, Refused};
 use crate::reply::{Reply, Status};
 
-/// Answers with the list, or with what is wrong with the database and a status that says so too.
+/// Answers with the list, or with what is wrong with the database.
 pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) -> Status {
-    let error = match list(all) {
-        Ok(reply) => return reply.send(ctx, req),
-        Err(error) => error,
-    };
-    let refused = match error {
-        Error::NoDatabase | Error::NoWorld => Refused::NoDatabase,
-        Error::Unreadable(..) => Refused::Unreadable,
-        Error::OutOfMemory => return Status::NoMemory,
+    let mut reader = Reader::new(Database::Apk);
+    let mut file = File(-1);
+    // Who asks for all needs no world.
+    let mut result = reader.read(&mut file, !all);
+    file.close();
+    let (detail, _) = cut(path(reader.file()), 0);
+    if result.is_ok() {
+        let mut installed = reader.into_installed();
+        let reply = Reply::write(|writer| {
+            let packages = writer.open(Type::Table, "packages");
+            result =
+                installed.packagelist_to(all, &mut |name, version| writer.string(name, version));
+            writer.close(packages);
+        });
+        // What stood behind a database's end nobody would ask for.
+        if installed.is_cut_off() {
+            result = Err(Fault::Incomplete);
+        } else if reply.is_empty() {
+            result = Err(Fault::TooLarge);
+        }
+        if result.is_ok() {
+            return reply.send(ctx, req);
+        }
+    }
+    let refused = match result {
+        Err(Fault::NoDatabase | Fault::NoWorld) => Refused::NoDatabase,
+        Err(Fault::Unreadable) => Refused::Unreadable,
+        Err(Fault::OutOfMemory) => Refused::NoMemory,
         _ => Refused::Damaged,
     };
-    let detail = error.database().map_or(&b""[..], |it| path(it).to_bytes());
-    if let Some(reply) = Reply::error(refused, detail, false) {
-        reply.send(ctx, req);
-    }
-    refused.status()
+    Reply::error(refused, detail).send(ctx, req)
 }
 
-/// [`Database::path`] for C.
-fn path(database: Database) -> &'static CStr {
-    match database {
-        Database::Apk => c"/lib/apk/db/installed",
-        Database::World => c"/etc/apk/world",
-        Database::Opkg => c"/usr/lib/opkg/status",
-    }
+/// The paths of all databases, each with a NUL behind it: a table of them would need relocations.
+const PATHS: &[u8] = b"/lib/apk/db/installed\0/etc/apk/world\0/usr/lib/opkg/status\0";
+
+/// [`Database::path`] for C, and what happens to stand behind it.
+fn path(database: Database) -> &'static [u8] {
+    let start = match database {
+        Database::Apk => 0,
+        Database::World => 22,
+        Database::Opkg => 37,
+    };
+    PATHS.get(start..).unwrap_or(PATHS)
 }
 
-fn list(all: bool) -> Result<Reply, Error> {
-    let mut files = [File(-1); 3];
-    let reply = list_of(&mut files, all);
-    for file in files {
-        // SAFETY: each descriptor is ours, or none at all.
-        unsafe { libc::close(file.0) };
-    }
-    reply
-}
-
-/// Leaves it to the caller to close the files.
-fn list_of([apk, world, opkg]: &mut [File; 3], all: bool) -> Result<Reply, Error> {
-    let installed = packages::read(Files {
-        apk: apk.open(Database::Apk)?,
-        // Who asks for all needs no world.
-        world: match all {
-            true => None,
-            false => world.open(Database::World)?,
-        },
-        opkg: opkg.open(Database::Opkg)?,
-    })?;
-    let mut list = Pairs::new();
-    installed.packagelist_bytes(all, &mut list)?;
-    let reply = Reply::write(&mut |writer| {
-        let packages = writer.open(Type::Table, "packages");
-        for (name, version) in &list {
-            writer.string(name, version);
-        }
-        writer.close(packages);
-    });
-    reply.ok_or(Error::TooLarge(installed.database()))
-}
-
-/// The descriptor of an open file; -1 for none.
-#[derive(Clone, Copy)]
+/// The descriptor of the file that is open; -1 for none.
 struct File(c_int);
 
 impl File {
-    /// Opens a file to read it; None where there is none. It never waits: what should be a file
-    /// may be a pipe by somebody's mistake.
-    fn open(&mut self, database: Database) -> Result<Option<File>, Error> {
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        // SAFETY: the path ends with NUL, and no file is created.
-        self.0 = unsafe { libc::open(path(database).as_ptr(), flags) };
-        match self.0 {
-            0.. => Ok(Some(*self)),
-            _ => match errno() {
-                libc::ENOENT | libc::ENOTDIR => Ok(None),
-                errno => Err(Error::Unreadable(database, errno)),
-            },
-        }
+    fn close(&self) {
+        // SAFETY: the descriptor is ours, or none at all.
+        unsafe { libc::close(self.0) };
     }
 }
 
 impl Source for File {
+    /// It never waits: what should be a file may be a pipe by somebody's mistake.
+    fn open(&mut self, database: Database) -> Result<bool, i32> {
+        self.close();
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        // SAFETY: the path ends with NUL, and no file is created.
+        self.0 = unsafe { libc::open(path(database).as_ptr().cast(), flags) };
+        if self.0 >= 0 {
+            return Ok(true);
+        }
+        match errno() {
+            libc::ENOENT | libc::ENOTDIR => Ok(false),
+            errno => Err(errno),
+        }
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
         loop {
             // SAFETY: the descriptor is ours, the buffer is as long as it says.
             let len = unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) };
-            match usize::try_from(len) {
-                Ok(len) => return Ok(len),
-                Err(_) if errno() == libc::EINTR => {}
-                Err(_) => return Err(errno()),
+            if len >= 0 {
+                return Ok(len as usize);
+            }
+            match errno() {
+                libc::EINTR => {}
+                errno => return Err(errno),
             }
         }
     }
@@ -110,3 +103,22 @@ fn errno() -> c_int {
     // SAFETY: libc gives a pointer that is valid in this thread.
     unsafe { *libc::__errno_location() }
 }
+
+/// They are what the other crate has.
+const _: () = {
+    let mut database = 0;
+    while database < 3 {
+        let (path, start) = match database {
+            0 => (Database::Apk.path(), 0),
+            1 => (Database::World.path(), 22),
+            _ => (Database::Opkg.path(), 37),
+        };
+        let mut at = 0;
+        while at < path.len() {
+            assert!(PATHS[start + at] == path.as_bytes()[at]);
+            at += 1;
+        }
+        assert!(PATHS[start + at] == 0);
+        database += 1;
+    }
+};

@@ -6,13 +6,13 @@
 //! ```
 //!
 //! Names, versions and their order are those of the agent's own answer, byte for byte: both come
-//! from `packages::Installed::packagelist`.
+//! from `packages::Installed`.
 //!
-//! What is refused is answered with status 0 and a reason,
+//! What is refused is answered with status 0 and a reason, as the agent does:
 //! `{started: false, error: {kind, message, detail}}`; `kind` is one of the agent's: `busy`, `image`,
 //! `sysupgrade`, `memory`, `internal`. A file that is not there is status NOT_FOUND with the same
-//! answer. `packagelist` answers `{error: {…}}` with a status other than 0, so that nobody takes an
-//! answer without packages for a router without packages. An unknown argument or one of a wrong
+//! answer. `packagelist` answers `{error: {…}}` alone, of kind `storage`, with the database's path as
+//! detail: nobody can take it for a router without packages. An unknown argument or one of a wrong
 //! type is INVALID_ARGUMENT; only the `ubus_rpc_session` that uhttpd adds is passed over.
 //!
 //! To the workspace this is an ordinary library. The plugin, `attendedsysupgrade.so`, is made by

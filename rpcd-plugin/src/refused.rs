@@ -1,7 +1,5 @@
 //! Why a method did not do what it was asked for.
 
-use crate::reply::Status;
-
 /// The reasons, in one byte each.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
@@ -26,7 +24,7 @@ pub enum Refused {
     /// It is not the file that was looked at before.
     Changed,
     /// No memory.
-    Memory,
+    NoMemory,
     /// There is no package database, or no world.
     NoDatabase,
     /// The system does not give the package database out.
@@ -35,7 +33,8 @@ pub enum Refused {
     Damaged,
 }
 
-/// A line for each, in their order: a table of texts would need a relocation for every one.
+/// A line for each, in their order, one of the agent's error kinds before it: a table of texts would
+/// need a relocation for every one.
 const TEXTS: &[u8] = b"\
 busy An upgrade is under way.
 sysupgrade The check could not be started.
@@ -48,29 +47,37 @@ image The image must be a regular file.
 image Image and folder must be root's; nobody else may write there.
 image The image has changed.
 memory No memory is left.
-packages There is no package database.
+storage There is no package database.
 storage The database can't be read.
-packages The database is damaged or too large.";
+storage The database is damaged, ends in the middle, or is too large.
+";
 
 impl Refused {
     /// One of the agent's error kinds, and a sentence for the router's owner.
     pub fn texts(self) -> (&'static [u8], &'static [u8]) {
-        let mut texts = TEXTS.split(|&byte| byte == b'\n');
-        let text = texts.nth(self as usize).unwrap_or(&[]);
-        let kind = text.iter().position(|&byte| byte == b' ').unwrap_or(0);
-        (
-            text.get(..kind).unwrap_or(&[]),
-            text.get(kind + 1..).unwrap_or(&[]),
-        )
-    }
-
-    /// What the call ends with.
-    pub fn status(self) -> Status {
-        match self {
-            Refused::Missing | Refused::NoDatabase => Status::NotFound,
-            Refused::Unreadable => Status::SystemError,
-            Refused::Damaged => Status::ParseError,
-            _ => Status::Ok,
+        let mut rest = TEXTS;
+        let mut before = self as u8;
+        loop {
+            let (line, after) = cut(rest, b'\n');
+            if before == 0 {
+                return cut(line, b' ');
+            }
+            before -= 1;
+            rest = after;
         }
     }
+}
+
+/// What stands before the first such byte, and what behind it.
+#[inline(never)] // It is small, but called all over the plugin.
+pub fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+    let mut len = 0;
+    for &byte in text {
+        if byte == at {
+            break;
+        }
+        len += 1;
+    }
+    let before = text.get(..len).unwrap_or(text);
+    (before, text.get(len + 1..).unwrap_or(&[]))
 }

@@ -28,42 +28,50 @@ pub enum Status {
     NotFound = 4,
     UnknownError = 9,
     NoMemory = 11,
-    ParseError = 12,
-    SystemError = 13,
 }
 
-/// A whole blob, header included.
+/// A whole blob, header included; empty where memory or the bus' limit did not allow it.
 pub struct Reply(Vec<u8>);
 
 impl Reply {
-    /// Writes an answer. None where memory or the bus' limit does not allow it.
-    pub fn write(fill: &mut dyn FnMut(&mut Writer<'_, Vec<u8>>)) -> Option<Reply> {
+    /// Writes an answer.
+    pub fn write(fill: impl FnOnce(&mut Writer<'_, Vec<u8>>)) -> Reply {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(&mut bytes);
         let blob = writer.open_attr(0);
         fill(&mut writer);
         writer.close(blob);
-        writer.finish().ok()?;
-        (bytes.len() <= MAX_MESSAGE).then_some(Reply(bytes))
+        if writer.finish().is_err() || bytes.len() > MAX_MESSAGE {
+            bytes.clear();
+        }
+        Reply(bytes)
     }
 
-    /// `{error: {kind, message, detail}}`; with `started` before it, `started: false`.
-    pub fn error(refused: Refused, detail: &[u8], started: bool) -> Option<Reply> {
-        Reply::write(&mut |writer| {
-            if started {
-                writer.bool("started", false);
+    /// `{error: {kind, message, detail}}`.
+    pub fn error(refused: Refused, detail: &[u8]) -> Reply {
+        Reply::write(|writer| error(writer, refused, detail))
+    }
+
+    /// `{started: true}`, or `{started: false, error}`.
+    pub fn started(result: Result<(), Refused>, detail: &[u8]) -> Reply {
+        Reply::write(|writer| {
+            writer.bool("started", result.is_ok());
+            if let Err(refused) = result {
+                error(writer, refused, detail);
             }
-            let error = writer.open(Type::Table, "error");
-            let (kind, message) = refused.texts();
-            writer.string("kind", kind);
-            writer.string("message", message);
-            writer.string("detail", detail);
-            writer.close(error);
         })
+    }
+
+    /// Whether nothing can be sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Sends it as the answer to the call that is being handled.
     pub fn send(mut self, ctx: *mut ubus_context, req: *mut ubus_request_data) -> Status {
+        if self.is_empty() {
+            return Status::NoMemory;
+        }
         // SAFETY: `ctx` and `req` are those libubus called us with, and the blob is whole; libubus
         // copies it to the socket before it returns.
         match unsafe { ubus_send_reply(ctx, req, self.0.as_mut_ptr().cast()) } {
@@ -76,7 +84,10 @@ impl Reply {
     ///
     /// # Safety
     /// `buf` is a buffer of libubox' that nobody else holds a part of.
-    pub unsafe fn give_to(self, buf: *mut blob_buf) {
+    pub unsafe fn give_to(self, buf: *mut blob_buf) -> Status {
+        if self.is_empty() {
+            return Status::NoMemory;
+        }
         let mut bytes = core::mem::ManuallyDrop::new(self.0);
         // SAFETY: as the caller promised; the old contents came from realloc, as do ours.
         unsafe {
@@ -85,5 +96,15 @@ impl Reply {
             (*buf).head = bytes.as_mut_ptr().cast();
             (*buf).buflen = bytes.len() as c_int;
         }
+        Status::Ok
     }
+}
+
+fn error(writer: &mut Writer<'_, Vec<u8>>, refused: Refused, detail: &[u8]) {
+    let error = writer.open(Type::Table, "error");
+    let (kind, message) = refused.texts();
+    writer.string("kind", kind);
+    writer.string("message", message);
+    writer.string("detail", detail);
+    writer.close(error);
 }

@@ -1,14 +1,16 @@
 //! Starting sysupgrade, so that it outlives rpcd and the answer outruns it.
 
 use core::ffi::{c_char, c_int, CStr};
-use core::ptr::{null, null_mut};
+use core::ptr::null;
 use core::sync::atomic::{AtomicI32, Ordering};
+
+use crate::sysupgrade::pause;
 
 pub const SYSUPGRADE: &CStr = c"/sbin/sysupgrade";
 
-/// How long the started process waits before it becomes sysupgrade. rpcd sends the answer as soon as we
+/// How many milliseconds the started process waits before it becomes sysupgrade. rpcd sends the answer as soon as we
 /// return to it; this is for the answer's way on through ubusd, uhttpd and the network.
-const DELAY_SECONDS: i32 = 2;
+const DELAY: c_int = 2000;
 
 /// Descriptors a process of rpcd's may have inherited.
 const MAX_FDS: c_int = 1024;
@@ -62,40 +64,29 @@ pub fn start(path: *const c_char, keep: bool) -> bool {
     }
 }
 
-/// The child's part. Nothing of rpcd's goes along: no descriptor, no ignored or blocked signal.
-#[allow(
-    clippy::useless_conversion,
-    reason = "seconds have another width on 32-bit targets"
-)]
+/// The child's part. Nothing of rpcd's goes along: no descriptor, and not the one signal that rpcd
+/// ignores. It blocks none.
 fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     let flag: *const c_char = if keep { path } else { c"-n".as_ptr() };
     let file: *const c_char = if keep { null() } else { path };
     let arguments = [SYSUPGRADE.as_ptr(), flag, file, null()];
-    let delay = libc::timespec {
-        tv_sec: DELAY_SECONDS.into(),
-        tv_nsec: 0,
-    };
     // SAFETY: these are plain system calls in a process of its own; all pointers are to NUL-ended
     // texts and to values that live until the process becomes another program or ends.
     unsafe {
         libc::setsid();
         libc::chdir(c"/".as_ptr());
-        // Zeros are the empty set in every libc of Linux.
-        let none = core::mem::zeroed::<libc::sigset_t>();
-        libc::sigprocmask(libc::SIG_SETMASK, &none, null_mut());
-        for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGCHLD] {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let nowhere = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-        for fd in 0..3 {
-            libc::dup2(nowhere, fd);
-        }
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        // The pipe's other end had a lower number, so this one is above 3 and what becomes 3 stays open
+        // in the new program.
         libc::dup2(alive, 3);
-        libc::fcntl(3, libc::F_SETFD, 0);
-        for fd in 4..MAX_FDS {
+        for fd in (0..MAX_FDS).filter(|&fd| fd != 3) {
             libc::close(fd);
         }
-        libc::nanosleep(&delay, null_mut());
+        // The lowest that are free.
+        for _ in 0..3 {
+            libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        }
+        pause(DELAY);
         libc::execv(SYSUPGRADE.as_ptr(), arguments.as_ptr());
         libc::_exit(127)
     }

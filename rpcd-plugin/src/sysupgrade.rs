@@ -1,12 +1,12 @@
 //! `sysupgrade`: has an image checked, and starts the upgrade with it.
 
 use core::ffi::{c_char, c_int, c_void};
-use core::ptr::null;
+use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::arguments::Arguments;
 use crate::bindings::{blob_buf, rpc_daemon_ops, ubus_context, ubus_request_data};
-use crate::image::{look, Seen, MAX_PATH};
+use crate::image::{is_same, look, MAX_PATH};
 use crate::refused::Refused;
 use crate::reply::{Reply, Status};
 use crate::start::{is_running, start, SYSUPGRADE};
@@ -27,9 +27,9 @@ struct Check {
     path: [u8; MAX_PATH + 1],
     path_len: usize,
     /// What was found there before the check.
-    seen: Seen,
+    seen: libc::stat,
     keep: bool,
-    /// When it began, and how long rpcd lets it run, in milliseconds.
+    /// When it began, see [`now`], and how many milliseconds rpcd lets it run.
     began: u32,
     timeout: u32,
     tail: [u8; TAIL],
@@ -46,13 +46,13 @@ pub fn answer(
     ctx: *mut ubus_context,
     req: *mut ubus_request_data,
 ) -> Status {
-    let Err(refused) = check(arguments, ctx, req) else {
+    let result = check(arguments, ctx, req);
+    let Err(refused) = result else {
         return Status::Ok;
     };
-    match Reply::error(refused, b"", true).map(|reply| reply.send(ctx, req)) {
-        Some(Status::Ok) => refused.status(),
-        Some(failed) => failed,
-        None => Status::NoMemory,
+    match Reply::started(result, b"").send(ctx, req) {
+        Status::Ok if refused == Refused::Missing => Status::NotFound,
+        status => status,
     }
 }
 
@@ -71,7 +71,7 @@ fn check(
     // SAFETY: plain memory of that size, all zero, which is what a `Check` may be.
     let own = unsafe { libc::calloc(1, size_of::<Check>()) };
     // SAFETY: as above; where there is any, it is ours until exec takes it.
-    let check = unsafe { own.cast::<Check>().as_mut() }.ok_or(Refused::Memory)?;
+    let check = unsafe { own.cast::<Check>().as_mut() }.ok_or(Refused::NoMemory)?;
     let result = check.begin(arguments).and_then(|()| {
         // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
         check.timeout = unsafe { rpcd.exec_timeout.as_ref() }.map_or(0, |&timeout| timeout as u32);
@@ -123,20 +123,14 @@ unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, own: *mut c_void)
     CHECKING.store(false, Ordering::Relaxed);
     // SAFETY: `own` is the check we gave to exec, which rpcd frees after this.
     let check = unsafe { &mut *own.cast::<Check>() };
-    let reply = match check.judge(stat) {
-        Ok(()) => Reply::write(&mut |writer| writer.bool("started", true)),
-        Err(refused) => {
-            let said = check.tail.get(..check.tail_len).unwrap_or(&[]);
-            let rejected = refused == Refused::Rejected;
-            Reply::error(refused, if rejected { said } else { b"" }, true)
-        }
+    let result = check.judge(stat);
+    let said = match result {
+        Err(Refused::Rejected) => check.tail.get(..check.tail_len).unwrap_or(&[]),
+        _ => &[],
     };
-    let Some(reply) = reply else {
-        return Status::NoMemory as c_int;
-    };
+    let reply = Reply::started(result, said);
     // SAFETY: the buffer is rpcd's, empty, and sent and freed by nobody else.
-    unsafe { reply.give_to(blob) };
-    Status::Ok as c_int
+    unsafe { reply.give_to(blob) as c_int }
 }
 
 impl Check {
@@ -150,14 +144,11 @@ impl Check {
             .filter(|_| path.len() <= MAX_PATH)
             .ok_or(Refused::Path)?
             .copy_from_slice(path);
-        self.seen = self.look()?;
+        let path = self.path.get_mut(..self.path_len).unwrap_or(&mut []);
+        look(path, &mut self.seen)?;
         self.keep = arguments.flag.unwrap_or(true);
         self.began = now();
         Ok(())
-    }
-
-    fn look(&mut self) -> Result<Seen, Refused> {
-        look(self.path.get_mut(..self.path_len).unwrap_or(&mut []))
     }
 
     fn path(&self) -> *const c_char {
@@ -167,13 +158,17 @@ impl Check {
     /// Starts the upgrade, or says why not.
     fn judge(&mut self, stat: c_int) -> Result<(), Refused> {
         // rpcd gives no status when it has killed the program for taking too long.
-        if now().wrapping_sub(self.began) >= self.timeout {
+        if now().wrapping_sub(self.began).saturating_mul(TICK) >= self.timeout {
             return Err(Refused::TooSlow);
         }
         if stat != 0 || !is_settled() {
             return Err(Refused::Rejected);
         }
-        if self.look()? != self.seen {
+        // SAFETY: zeros are a valid value of it.
+        let mut now = unsafe { core::mem::zeroed::<libc::stat>() };
+        let path = self.path.get_mut(..self.path_len).unwrap_or(&mut []);
+        look(path, &mut now)?;
+        if !is_same(&now, &self.seen) {
             return Err(Refused::Changed);
         }
         if !start(self.path(), self.keep) {
@@ -206,10 +201,6 @@ impl Check {
 /// a moment to do so. (Should this let a refused image pass, sysupgrade itself still refuses it when
 /// it is started.)
 fn is_settled() -> bool {
-    let pause = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 5_000_000,
-    };
     for _ in 0..4 {
         // SAFETY: zeros are a valid value of it.
         let mut child = unsafe { core::mem::zeroed::<libc::siginfo_t>() };
@@ -225,19 +216,22 @@ fn is_settled() -> bool {
         if pid != 0 {
             return status == 0;
         }
-        // SAFETY: plain system call.
-        unsafe { libc::nanosleep(&pause, core::ptr::null_mut()) };
+        pause(5);
     }
     true
 }
 
-/// Milliseconds since some moment in the past, and round again every seven weeks.
+/// How many milliseconds one of [`now`] has, on every Linux.
+const TICK: u32 = 10;
+
+/// Ticks of the clock since some moment in the past, and round again every year.
 fn now() -> u32 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: there is room for what clock_gettime writes.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    (time.tv_sec as u32).wrapping_mul(1000) + time.tv_nsec as u32 / 1_000_000
+    // SAFETY: Linux takes null for who does not want to know more.
+    unsafe { libc::times(null_mut()) as u32 }
+}
+
+/// Waits.
+pub fn pause(milliseconds: c_int) {
+    // SAFETY: null is the place of no descriptor.
+    unsafe { libc::poll(null_mut(), 0, milliseconds) };
 }

@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use packages::Database;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 
 /// Everything that is installed.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -41,42 +41,41 @@ pub struct Package {
 
 /// Opens and reads the router's package databases.
 pub fn read(paths: &Paths) -> Result<packages::Installed, Error> {
-    let files = packages::Files {
-        apk: open(paths, Database::Apk)?,
-        world: open(paths, Database::World)?,
-        opkg: open(paths, Database::Opkg)?,
-    };
-    packages::read(files).map_err(unreadable)
-}
-
-fn open(paths: &Paths, database: Database) -> Result<Option<File>, Error> {
-    let path = paths.real(database.path());
-    let unreadable = |error: std::io::Error| Error::file(&path, "read", &error);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
+    let mut files = Files { paths, open: None };
+    let installed = packages::read_from(&mut files).map_err(unreadable)?;
     // What is missing nobody would ask for: the new system would come up without it.
-    if database != Database::World && is_cut_off(&mut file).map_err(unreadable)? {
+    if installed.is_cut_off() {
         let sentence = format!(
             "The package database {} is not complete: it ends in the middle of a package. Repair it, or restore it from a backup.",
-            database.path()
+            installed.database().path()
         );
         return Err(Error::new(Kind::Storage, sentence));
     }
-    Ok(Some(file))
+    Ok(installed)
 }
 
-/// Both package managers write an empty line behind each package, the last one too.
-fn is_cut_off(file: &mut File) -> std::io::Result<bool> {
-    let mut end = [0; 2];
-    if file.seek(SeekFrom::End(0))? >= 2 {
-        file.seek(SeekFrom::End(-2))?;
-        file.read_exact(&mut end)?;
+/// The router's files, of which one is open.
+struct Files<'a> {
+    paths: &'a Paths,
+    open: Option<File>,
+}
+
+impl packages::Source for Files<'_> {
+    fn open(&mut self, file: Database) -> Result<bool, i32> {
+        self.open = match File::open(self.paths.real(file.path())) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error.raw_os_error().unwrap_or(0)),
+        };
+        Ok(self.open.is_some())
     }
-    file.rewind()?;
-    Ok(end != *b"\n\n")
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
+        match &mut self.open {
+            Some(file) => packages::read_some(file, buffer),
+            None => Ok(0),
+        }
+    }
 }
 
 /// A database that can't be read is a fault of the router's storage.

@@ -1,6 +1,6 @@
 //! What one package, or the user, asks of others: `name`, `!name`, `name@tag`, `name>=1.2`.
 
-use crate::list::{head, Entries};
+use crate::list::Entries;
 
 /// How a list of dependencies is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,9 @@ fn opkg(entry: &[u8]) -> Dependency<'_> {
 
 /// What stands before the first byte of a kind, and the rest from there on.
 fn split(text: &[u8], is_end: fn(u8) -> bool) -> (&[u8], &[u8]) {
-    let before = head(text, is_end);
-    (before, text.get(before.len()..).unwrap_or(&[]))
+    let end = text.iter().position(|&byte| is_end(byte));
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, &[]))
 }
 
 fn is_operator(byte: u8) -> bool {

@@ -57,10 +57,15 @@ pub enum Error {
     OutOfMemory,
 }
 
-/// What can be wrong while a database is read, before it is said where: one byte, so that passing
-/// it on costs the plugin next to nothing.
+/// What can be wrong, before it is said where: one byte, so that passing it on costs the plugin
+/// next to nothing. Each is the [`Error`] of the same name.
+#[allow(missing_docs, reason = "see Error")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
+    NoDatabase,
+    NoWorld,
+    Unreadable,
+    Empty,
     Incomplete,
     Doubled,
     TooLong,
@@ -70,13 +75,17 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The same with its place.
-    pub fn at(self, database: Database, line: u32) -> Error {
+    /// The same with its place, a line or, where the file is unreadable, the system's `errno`.
+    pub(crate) fn at(self, database: Database, number: u32) -> Error {
         match self {
-            Fault::Incomplete => Error::Incomplete(database, line),
-            Fault::Doubled => Error::Doubled(database, line),
-            Fault::TooLong => Error::TooLong(database, line),
-            Fault::BadText => Error::BadText(database, line),
+            Fault::NoDatabase => Error::NoDatabase,
+            Fault::NoWorld => Error::NoWorld,
+            Fault::Unreadable => Error::Unreadable(database, number as i32),
+            Fault::Empty => Error::Empty(database),
+            Fault::Incomplete => Error::Incomplete(database, number),
+            Fault::Doubled => Error::Doubled(database, number),
+            Fault::TooLong => Error::TooLong(database, number),
+            Fault::BadText => Error::BadText(database, number),
             Fault::TooLarge => Error::TooLarge(database),
             Fault::OutOfMemory => Error::OutOfMemory,
         }

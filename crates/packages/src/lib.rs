@@ -22,24 +22,24 @@ extern crate std;
 mod dependency;
 mod error;
 mod installed;
-mod lines;
 mod list;
 mod name;
 mod packagelist;
 mod providers;
 mod read;
 mod record;
+mod text;
 pub mod version;
-mod world;
 
 pub use dependency::{Dependencies, Dependency, Style};
-pub use error::{Database, Error};
+pub use error::{Database, Error, Fault};
 pub use installed::{Installed, Package};
-pub use list::Pairs;
 pub use name::{is_pseudo, is_virtual, BadName, PackageName};
 pub use providers::Providers;
-pub use read::{read, Files, Reader, Source};
-pub use world::{World, WorldReader};
+#[cfg(feature = "std")]
+pub use read::{read, read_some, Files};
+pub use read::{read_from, Source};
+pub use record::Reader;
 
 use name::is_virtual_name;
 

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::installed::VERSION;
-use crate::list::{push, sort, Pairs};
+use crate::error::Fault;
+use crate::text::{sort, Entry, NAME, VERSION};
 use crate::{is_virtual_name, text_of, Error, Installed};
 
 impl Installed {
@@ -17,29 +17,50 @@ impl Installed {
     /// # Errors
     /// [`Error::NoWorld`] without `all` where apk's world was not read; [`Error::OutOfMemory`].
     pub fn packagelist(&self, all: bool) -> Result<Vec<(&str, &str)>, Error> {
-        let mut pairs = Pairs::new();
-        self.packagelist_bytes(all, &mut pairs)?;
-        Ok(pairs
-            .into_iter()
-            .map(|(name, version)| (text_of(name), text_of(version)))
-            .collect())
+        let mut pairs = Vec::new();
+        let mut entries = self.entries.clone();
+        let mut give = |name, version| pairs.push((text_of(name), text_of(version)));
+        match self.list(&mut entries, all, &mut give) {
+            Ok(()) => Ok(pairs),
+            Err(_) => Err(Error::NoWorld),
+        }
     }
 
-    /// The same as bytes, which all are printable ASCII, into an empty list.
+    /// Gives the same pairs to `give`, as bytes, which all are printable ASCII. Needs no more memory; from now on
+    /// [`packages`](Installed::packages) have the order of their names.
     ///
     /// # Errors
-    /// As [`Installed::packagelist`].
-    pub fn packagelist_bytes<'a>(&'a self, all: bool, pairs: &mut Pairs<'a>) -> Result<(), Error> {
-        if !all {
-            self.expect_wanted()?;
+    /// [`Fault::NoWorld`], as [`Installed::packagelist`].
+    pub fn packagelist_to(
+        &mut self,
+        all: bool,
+        give: &mut impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), Fault> {
+        let mut entries = core::mem::take(&mut self.entries);
+        let result = self.list(&mut entries, all, give);
+        self.entries = entries;
+        result
+    }
+
+    fn list<'a>(
+        &'a self,
+        entries: &mut [Entry],
+        all: bool,
+        give: &mut impl FnMut(&'a [u8], &'a [u8]),
+    ) -> Result<(), Fault> {
+        if !all && !self.wanted_known {
+            return Err(Fault::NoWorld);
         }
-        for entry in self.entries() {
-            let (name, bare) = self.names(entry);
-            if (all || entry.wanted) && !is_virtual_name(name) {
-                push(pairs, bare, self.get(entry, VERSION)).map_err(|_| Error::OutOfMemory)?;
+        let text = &self.text;
+        sort(text, entries);
+        let mut before: &[u8] = &[];
+        for entry in entries {
+            let name = entry.bare(text);
+            if (all || entry.wanted) && !is_virtual_name(entry.get(text, NAME)) && name != before {
+                before = name;
+                give(name, entry.get(text, VERSION));
             }
         }
-        sort(pairs);
         Ok(())
     }
 }

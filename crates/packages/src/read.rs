@@ -1,144 +1,142 @@
-//! From the opened files to the installed set.
+//! From the files to the installed set.
 
-use crate::lines::Lines;
-use crate::record::Record;
-use crate::{Database, Error, Installed, WorldReader};
+use crate::error::Fault;
+use crate::{Database, Reader};
 
-/// A file the caller has opened.
+/// The router's files, one of them open at a time. Their places are [`Database::path`].
 pub trait Source {
+    /// Opens a file in place of the one before; false where there is none. An error is the
+    /// system's `errno`.
+    fn open(&mut self, file: Database) -> Result<bool, i32>;
+
     /// Reads the next bytes into `buffer` and gives their number, 0 at the end, or the system's
     /// `errno`.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32>;
 }
 
-#[cfg(feature = "std")]
-impl<R: std::io::Read> Source for R {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
+impl Reader {
+    /// Reads what is installed and, if `world` says so, what was asked for. Where both databases
+    /// are there apk's counts: it is the one that newer releases came with, and opkg's is what an
+    /// older one left behind. Only an apk database without any package (`apk add --initdb` on a
+    /// router that has opkg) gives way to opkg's. A file that does not count is not opened.
+    ///
+    /// # Errors
+    /// Whatever keeps a package from being known for certain; [`Reader::error`] makes an
+    /// [`Error`](crate::Error) of it. A world that is missing is an error only to who asks for
+    /// [`Installed::wanted`](crate::Installed::wanted).
+    pub fn read(&mut self, source: &mut impl Source, world: bool) -> Result<(), Fault> {
+        let mut result = Err(Fault::NoDatabase);
+        if self.open(source, Database::Apk)? {
+            result = self.drain(source);
+        }
+        if matches!(result, Err(Fault::NoDatabase | Fault::Empty))
+            && self.open(source, Database::Opkg)?
+        {
+            return self.drain(source);
+        }
+        result?;
+        if world && self.open(source, Database::World)? {
+            return self.drain(source);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, source: &mut impl Source, file: Database) -> Result<bool, Fault> {
+        match source.open(file) {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.begin(file);
+                Ok(true)
+            }
+            Err(errno) => Err(self.unreadable(file, errno)),
+        }
+    }
+
+    /// Reads the whole of the file that is open.
+    fn drain(&mut self, source: &mut impl Source) -> Result<(), Fault> {
+        let mut buffer = [0; 4096];
         loop {
-            match std::io::Read::read(self, buffer) {
-                Ok(len) => return Ok(len),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.raw_os_error().unwrap_or(0)),
+            match source.read(&mut buffer) {
+                Ok(0) => return self.close(),
+                Ok(len) => self.take(buffer.get(..len).unwrap_or(&buffer))?,
+                Err(errno) => return Err(self.unreadable(self.file(), errno)),
             }
         }
     }
 }
 
-/// The files that say what is installed, opened; `None` where one is not there. Their places are
-/// [`Database::path`].
-pub struct Files<S> {
+/// Opened files; `None` where one is not there.
+#[cfg(feature = "std")]
+#[derive(Debug, Default)]
+pub struct Files<R> {
     /// [`Database::Apk`]
-    pub apk: Option<S>,
+    pub apk: Option<R>,
     /// [`Database::World`]
-    pub world: Option<S>,
+    pub world: Option<R>,
     /// [`Database::Opkg`]
-    pub opkg: Option<S>,
+    pub opkg: Option<R>,
 }
 
-/// Reads what is installed. Where both databases are there apk's counts: it is the one that
-/// newer releases came with, and opkg's is what an older one left behind. Only an apk database
-/// without any package (`apk add --initdb` on a router that has opkg) gives way to opkg's.
+/// Reads what is installed and asked for from opened files, see [`Reader::read`].
 ///
 /// # Errors
-/// Whatever keeps a package from being known for certain, see [`Error`]. A world that is missing
-/// is an error only to who asks for [`Installed::wanted`].
-pub fn read<S: Source>(files: Files<S>) -> Result<Installed, Error> {
+/// As [`Reader::read`].
+#[cfg(feature = "std")]
+pub fn read<R: std::io::Read>(files: Files<R>) -> Result<crate::Installed, crate::Error> {
+    read_from(&mut Opened {
+        files,
+        current: None,
+    })
+}
+
+/// Reads what is installed and asked for, see [`Reader::read`].
+///
+/// # Errors
+/// As [`Reader::read`].
+pub fn read_from(source: &mut impl Source) -> Result<crate::Installed, crate::Error> {
     let mut reader = Reader::new(Database::Apk);
-    let mut result = Err(Error::NoDatabase);
-    if let Some(mut apk) = files.apk {
-        result = reader.drain(&mut apk);
-    }
-    match (result, files.opkg, files.world) {
-        (Err(Error::NoDatabase | Error::Empty(_)), Some(mut opkg), _) => {
-            // Nothing was read so far, or no more than blank lines.
-            reader.lines = Lines::default();
-            reader.record.set.become_opkg();
-            reader.drain(&mut opkg)?;
-        }
-        (Ok(()), _, Some(mut source)) => {
-            let mut world = WorldReader::default();
-            drain(&mut source, Database::World, &mut |piece| world.feed(piece))?;
-            world.end()?;
-            reader.record.set.set_world(&world.world)?;
-        }
-        (result, ..) => result?,
-    }
-    Ok(reader.record.set)
-}
-
-#[inline(never)] // Once for both kinds of files.
-fn drain(
-    source: &mut dyn Source,
-    database: Database,
-    feed: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut buffer = [0; 4096];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) => feed(buffer.get(..len).unwrap_or(&buffer))?,
-            Err(errno) => return Err(Error::Unreadable(database, errno)),
-        }
+    match reader.read(source, true) {
+        Ok(()) => Ok(reader.into_installed()),
+        Err(fault) => Err(reader.error(fault)),
     }
 }
 
-/// Reads one database in pieces of any size.
-pub struct Reader {
-    lines: Lines,
-    record: Record,
+#[cfg(feature = "std")]
+struct Opened<R> {
+    files: Files<R>,
+    current: Option<R>,
 }
 
-impl Reader {
-    /// Begins with [`Database::Apk`] or [`Database::Opkg`]; the world has its own
-    /// [`WorldReader`], and is taken for apk's database here.
-    pub fn new(database: Database) -> Reader {
-        let database = match database {
-            Database::Opkg => Database::Opkg,
-            Database::Apk | Database::World => Database::Apk,
+#[cfg(feature = "std")]
+impl<R: std::io::Read> Source for Opened<R> {
+    fn open(&mut self, file: Database) -> Result<bool, i32> {
+        self.current = match file {
+            Database::Apk => self.files.apk.take(),
+            Database::World => self.files.world.take(),
+            Database::Opkg => self.files.opkg.take(),
         };
-        Reader {
-            lines: Lines::default(),
-            record: Record::new(database),
+        Ok(self.current.is_some())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
+        match &mut self.current {
+            Some(file) => read_some(file, buffer),
+            None => Ok(0),
         }
     }
+}
 
-    /// Takes the next piece of the file.
-    ///
-    /// # Errors
-    /// See [`Error`]. Nothing can be read after one.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let record = &mut self.record;
-        let result = self.lines.feed(piece, &mut |line| record.line(line));
-        result.map_err(|fault| fault.at(self.record.set.database(), self.lines.number))
-    }
-
-    /// The file has ended; the last record may lack its blank line.
-    ///
-    /// # Errors
-    /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
-    pub fn finish(mut self) -> Result<Installed, Error> {
-        self.end()?;
-        Ok(self.record.set)
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        let record = &mut self.record;
-        let mut result = self.lines.finish(&mut |line| record.line(line));
-        if result.is_ok() {
-            result = record.end();
+/// The next bytes of a file as [`Source::read`] gives them.
+///
+/// # Errors
+/// The system's `errno`, 0 where it gave none.
+#[cfg(feature = "std")]
+pub fn read_some(file: &mut impl std::io::Read, buffer: &mut [u8]) -> Result<usize, i32> {
+    loop {
+        match file.read(buffer) {
+            Ok(len) => return Ok(len),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.raw_os_error().unwrap_or(0)),
         }
-        let database = self.record.set.database();
-        match result {
-            Err(fault) => Err(fault.at(database, self.lines.number)),
-            Ok(()) if self.record.set.entries().is_empty() => Err(Error::Empty(database)),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// Reads a whole file.
-    fn drain(&mut self, source: &mut dyn Source) -> Result<(), Error> {
-        let database = self.record.set.database();
-        drain(source, database, &mut |piece| self.feed(piece))?;
-        self.end()
     }
 }

@@ -1,118 +1,264 @@
-//! A record while its lines come in, apk's or opkg's.
+//! The files line by line, apk's, opkg's and the world.
 //!
 //! apk's database has lines `X:value`, opkg's status file lines `Field: value`; a blank line ends
-//! a record in both.
+//! a record in both. The world is a list.
 
 use crate::error::Fault;
-use crate::installed::{Entry, ABI, ARCH, AUTOMATIC, DEPENDS, NAME, PROVIDES, STATUS, VERSION};
-use crate::lines::{printable, MAX_LINE};
-use crate::list::{head, Entries};
-use crate::{Database, Installed, Style};
+use crate::list::{until, Entries};
+use crate::text::{append, push, Entry, Span, ABI, AUTOMATIC, NAME, STATUS, VERSION};
+use crate::{Database, Error, Installed, Style};
 
-/// opkg's fields that are kept, in the order of [`Entry::fields`].
+/// The fields that are kept, in the order of [`Entry::fields`]: apk's, then opkg's.
+const APK_FIELDS: &[u8] = b"P V D p A g";
 const OPKG_FIELDS: &[u8] =
     b"Package Version Depends Provides Architecture ABIVersion Status Auto-Installed";
 
+/// No longer than the longest of them, and its colon.
+const MAX_KEY: usize = 16;
+
 /// The tag OpenWrt's build puts the ABI version into, among apk's tags.
 const ABI_TAG: &[u8] = b"openwrt:abiversion=";
+
+/// The longest line that may be needed. Real ones with a name, a version or a list of dependencies
+/// stay below 4 KiB. Of longer ones the beginning is looked at, and they are refused if they are needed.
+const MAX_LINE: usize = 64 * 1024;
 
 /// The longest name or version. They are answered over the bus and sent to the upgrade server; real
 /// ones stay below 64 bytes.
 const MAX_WORD: usize = 255;
 
-/// What the lines of the present record said so far.
-pub(crate) struct Record {
-    pub set: Installed,
-    entry: Entry,
+/// What is kept of all records together, in bytes. 10,000 packages need some 2 MiB, the largest
+/// router's database 200 KiB.
+const MAX_TEXT: usize = 8 * 1024 * 1024;
+
+/// Reads one file after the other, in pieces of any size.
+pub struct Reader {
+    pub(crate) set: Installed,
+    /// The file that is being read.
+    file: Database,
+    /// Lines of it so far; once it turned out unreadable, the system's `errno`.
+    pub(crate) number: u32,
+    /// Where in the set's text the line begins that is being read, and the record.
+    line: usize,
+    record: usize,
     /// Some line of the record was seen.
     begun: bool,
-    /// Where the set's text ended before this record.
-    start: usize,
+    entry: Entry,
 }
 
-impl Record {
-    pub fn new(database: Database) -> Record {
-        Record {
-            set: Installed::new(database),
-            entry: Entry::default(),
+impl Reader {
+    /// Begins with this file.
+    pub fn new(file: Database) -> Reader {
+        let mut reader = Reader {
+            set: Installed::new(),
+            file,
+            number: 0,
+            line: 0,
+            record: 0,
             begun: false,
-            start: 0,
-        }
-    }
-
-    /// Takes the next line.
-    pub fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
-        if line.iter().all(u8::is_ascii_whitespace) && line.len() <= MAX_LINE {
-            return self.end();
-        }
-        // A line that begins with white space goes on with the field before it. opkg folds nothing
-        // but lists of files and descriptions, and apk nothing at all.
-        self.begun = true;
-        let (field, key) = match (self.set.database(), line) {
-            (Database::Opkg, _) => opkg_field(line),
-            (_, [letter, b':', ..]) => (apk_field(*letter), 1),
-            _ => return Ok(()),
+            entry: Entry::default(),
         };
-        match field {
-            Some(field) => self.put(field, text(line, key + 1)?),
-            None => Ok(()),
+        reader.begin(file);
+        reader
+    }
+
+    /// The file that is being read.
+    pub fn file(&self) -> Database {
+        self.file
+    }
+
+    /// Goes on with another file. The world comes after apk's database, a database only after one
+    /// without packages.
+    pub fn begin(&mut self, file: Database) {
+        self.file = file;
+        self.number = 0;
+        self.line = self.set.text.len();
+        self.record = self.line;
+        self.set.begin(file);
+    }
+
+    /// Takes the next piece of the file.
+    ///
+    /// # Errors
+    /// See [`Error`]. Nothing can be read after one.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.take(piece).map_err(|fault| self.error(fault))
+    }
+
+    /// The file has ended. The last record may lack its blank line, see [`Installed::is_cut_off`].
+    ///
+    /// # Errors
+    /// As [`Reader::feed`], of the last record, and [`Error::Empty`].
+    pub fn end(&mut self) -> Result<(), Error> {
+        self.close().map_err(|fault| self.error(fault))
+    }
+
+    /// The last file has ended.
+    ///
+    /// # Errors
+    /// As [`Reader::end`].
+    pub fn finish(mut self) -> Result<Installed, Error> {
+        self.end()?;
+        Ok(self.set)
+    }
+
+    /// What was read so far.
+    pub fn installed(&self) -> &Installed {
+        &self.set
+    }
+
+    /// The same, to keep.
+    pub fn into_installed(self) -> Installed {
+        self.set
+    }
+
+    /// A fault with its place.
+    pub fn error(&self, fault: Fault) -> Error {
+        fault.at(self.file, self.number)
+    }
+
+    pub(crate) fn unreadable(&mut self, file: Database, errno: i32) -> Fault {
+        self.file = file;
+        self.number = errno as u32;
+        Fault::Unreadable
+    }
+
+    /// Each line is put at the end of the set's text, and leaves it again if it is not needed.
+    pub(crate) fn take(&mut self, mut piece: &[u8]) -> Result<(), Fault> {
+        loop {
+            let part = until(piece, b"\n");
+            let text = &mut self.set.text;
+            let room = self.line + MAX_LINE + 1 - text.len();
+            append(text, part.get(..room).unwrap_or(part))?;
+            match piece.get(part.len() + 1..) {
+                Some(rest) => piece = rest,
+                None if part.len() == piece.len() => return Ok(()),
+                None => piece = &[],
+            }
+            self.end_line()?;
         }
     }
 
-    fn put(&mut self, field: usize, value: &[u8]) -> Result<(), Fault> {
-        if field <= VERSION {
-            if value.len() > MAX_WORD {
-                return Err(Fault::TooLong);
+    pub(crate) fn close(&mut self) -> Result<(), Fault> {
+        if self.set.text.len() != self.line {
+            self.end_line()?;
+        }
+        if self.file == Database::World {
+            return self.set.mark();
+        }
+        self.set.cut_off = self.begun;
+        self.end_record()?;
+        match self.set.entries.is_empty() {
+            true => Err(Fault::Empty),
+            false => Ok(()),
+        }
+    }
+
+    fn end_line(&mut self) -> Result<(), Fault> {
+        self.number = self.number.wrapping_add(1);
+        let text = &mut self.set.text;
+        let long = text.len() > self.line + MAX_LINE;
+        while text.len() > self.line && text.last().is_some_and(u8::is_ascii_whitespace) {
+            text.pop();
+        }
+        let mut start = self.line;
+        let mut field = DEPENDS_LIKE;
+        if self.file != Database::World {
+            let line = text.get(start..).unwrap_or(&[]);
+            if line.is_empty() && !long {
+                return self.end_record();
             }
-            if value.iter().any(u8::is_ascii_whitespace) {
-                return Err(Fault::BadText);
+            // A line that begins with white space goes on with the field before it. opkg folds nothing
+            // but lists of files and descriptions, and apk nothing at all.
+            self.begun = true;
+            let key = until(line.get(..MAX_KEY).unwrap_or(line), b":");
+            let fields = match self.file {
+                Database::Opkg => OPKG_FIELDS,
+                _ => APK_FIELDS,
+            };
+            start += key.len() + 1;
+            match fields
+                .split(|&byte| byte == b' ')
+                .position(|known| known == key)
+            {
+                Some(known) => field = known,
+                None => {
+                    text.truncate(self.line);
+                    return Ok(());
+                }
             }
         }
-        match self.entry.fields.get_mut(field) {
-            Some(place) if place.len == 0 => *place = self.set.append(value)?,
-            _ => return Err(Fault::Doubled),
+        while text.get(start).is_some_and(u8::is_ascii_whitespace) {
+            start += 1;
         }
+        let value = text.get(start..).unwrap_or(&[]);
+        let word = field <= VERSION;
+        if long || (word && value.len() > MAX_WORD) {
+            return Err(Fault::TooLong);
+        }
+        if text.len() > MAX_TEXT {
+            return Err(Fault::TooLarge);
+        }
+        // Only printable ASCII and tabs are taken: nothing else stands in a name, a version or a list
+        // of them, unless the file is damaged.
+        let good = |&byte: &u8| match byte {
+            b'!'..=b'~' => true,
+            b' ' | b'\t' => !word,
+            _ => false,
+        };
+        if !value.iter().all(good) {
+            return Err(Fault::BadText);
+        }
+        let value = Span::of(text, value);
+        if self.file == Database::World {
+            append(text, b" ")?;
+        } else {
+            match self.entry.fields.get_mut(field) {
+                Some(place) if place.len == 0 => *place = value,
+                _ => return Err(Fault::Doubled),
+            }
+        }
+        self.line = text.len();
         Ok(())
     }
 
     /// The record is over: keeps it if it is complete and installed.
-    pub fn end(&mut self) -> Result<(), Fault> {
-        if !self.begun {
-            return Ok(());
+    fn end_record(&mut self) -> Result<(), Fault> {
+        if self.begun {
+            self.begun = false;
+            if self.judge()? {
+                push(&mut self.set.entries, &self.entry)?;
+            } else {
+                self.set.text.truncate(self.record);
+            }
+            self.entry = Entry::default();
         }
-        self.begun = false;
-        let kept = self.judge()?;
-        if kept {
-            self.set.push(&self.entry)?;
-        } else {
-            self.set.truncate(self.start);
-        }
-        self.start = self.set.text_len();
-        self.entry = Entry::default();
+        self.line = self.set.text.len();
+        self.record = self.line;
         Ok(())
     }
 
     /// Whether the package is installed; finds out the rest of what is kept of it.
     fn judge(&mut self) -> Result<bool, Fault> {
-        let (set, entry) = (&self.set, &mut self.entry);
-        let mut abi = set.get(entry, ABI);
-        if set.database() == Database::Opkg {
-            let status = set.get(entry, STATUS);
+        let (text, entry) = (&self.set.text, &mut self.entry);
+        let mut abi = entry.get(text, ABI);
+        if self.file == Database::Opkg {
+            let status = entry.get(text, STATUS);
             if status.is_empty() {
                 return Err(Fault::Incomplete);
             }
             if !is_present(status) {
                 return Ok(false);
             }
-            entry.wanted = set.get(entry, AUTOMATIC) != b"yes";
+            entry.wanted = entry.get(text, AUTOMATIC) != b"yes";
         } else {
             let mut tags = Entries::new(abi, Style::Apk);
             abi = tags
                 .find_map(|tag| tag.strip_prefix(ABI_TAG))
                 .unwrap_or(&[]);
         }
-        let name = set.get(entry, NAME);
-        if name.is_empty() || set.get(entry, VERSION).is_empty() {
+        let name = entry.get(text, NAME);
+        if name.is_empty() || entry.get(text, VERSION).is_empty() {
             return Err(Fault::Incomplete);
         }
         entry.bare = without_abi(name, abi).len() as u32;
@@ -120,42 +266,8 @@ impl Record {
     }
 }
 
-/// Which of the fields a letter of apk's stands for.
-fn apk_field(letter: u8) -> Option<usize> {
-    Some(match letter {
-        b'P' => NAME,
-        b'V' => VERSION,
-        b'D' => DEPENDS,
-        b'p' => PROVIDES,
-        b'A' => ARCH,
-        b'g' => ABI,
-        _ => return None,
-    })
-}
-
-/// Which of opkg's fields a line holds, and where its name ends.
-fn opkg_field(line: &[u8]) -> (Option<usize>, usize) {
-    let key = head(line.get(..16).unwrap_or(line), |byte| byte == b':');
-    let mut fields = OPKG_FIELDS.split(|&byte| byte == b' ');
-    (fields.position(|field| field == key), key.len())
-}
-
-/// What stands in a line from here on, without the white space around it. Only printable ASCII and
-/// tabs are taken: nothing else stands in a name, a version or a list of them, unless the file is damaged.
-pub(crate) fn text(line: &[u8], from: usize) -> Result<&[u8], Fault> {
-    if line.len() > MAX_LINE {
-        return Err(Fault::TooLong);
-    }
-    let value = line.get(from..).unwrap_or(&[]).trim_ascii();
-    let mut rest = value;
-    while let Some((odd, after)) = rest.get(printable(rest)..).and_then(<[u8]>::split_first) {
-        if *odd != b'\t' {
-            return Err(Fault::BadText);
-        }
-        rest = after;
-    }
-    Ok(value)
-}
+/// Stands for the world's lines, which are lists like any other.
+const DEPENDS_LIKE: usize = crate::text::DEPENDS;
 
 /// Whether the state, the last word of `Status: install user installed`, means that the
 /// package's files are in place. `unpacked` counts as in opkg's own list: only its script has
@@ -179,7 +291,9 @@ fn without_abi<'a>(name: &'a [u8], abi: &[u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::without_abi;
+    use super::*;
+    use alloc::vec;
+    use alloc::vec::Vec;
 
     #[test]
     fn the_abi_version_leaves_the_name() {
@@ -197,6 +311,43 @@ mod tests {
                 bare.as_bytes(),
                 "{name} {abi}"
             );
+        }
+    }
+
+    #[test]
+    fn an_overlong_line_is_known_for_one_wherever_the_pieces_end() {
+        let db = |len: usize| {
+            let mut text = b"P:a\nV:1\nD:".to_vec();
+            text.resize(text.len() + len, b'x');
+            text.extend_from_slice(b"\n\n");
+            text
+        };
+        for (len, expected) in [
+            (MAX_LINE - 2, Ok(())),
+            (MAX_LINE - 1, Err(Error::TooLong(Database::Apk, 3))),
+            (MAX_LINE * 2, Err(Error::TooLong(Database::Apk, 3))),
+        ] {
+            let text = db(len);
+            for piece in [1, 7, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, text.len()] {
+                let mut reader = Reader::new(Database::Apk);
+                let result = text.chunks(piece).try_for_each(|piece| reader.feed(piece));
+                assert_eq!(result, expected, "{len} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_needed_leaves_nothing_behind() {
+        let text = b"F:etc\nC:Q1=\nP:a\nT:text\nV:1\n\nP:b\nV:2\n\n";
+        for piece in 1..text.len() {
+            let mut reader = Reader::new(Database::Apk);
+            for piece in text.chunks(piece) {
+                reader.feed(piece).unwrap();
+            }
+            reader.end().unwrap();
+            assert_eq!(reader.number, 9);
+            let kept: Vec<u8> = vec![&b"P:aV:1"[..], b"P:bV:2"].concat();
+            assert_eq!(reader.set.text, kept);
         }
     }
 }

@@ -10,7 +10,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{apk, in_pieces, opkg};
-use packages::{Database, Installed};
+use packages::{Database, Installed, Reader};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -188,12 +188,13 @@ proptest! {
         text in vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b'P'), Just(b'V'), any::<u8>()], 0..300),
     ) {
         for database in [Database::Apk, Database::Opkg, Database::World] {
-            if let Ok(mut installed) = in_pieces(database, &text, 7) {
-                let mut world = packages::WorldReader::default();
-                if world.feed(&text).is_ok() {
-                    installed.set_world(&world.finish().unwrap()).unwrap();
-                }
-                listed(&installed, true);
+            let mut reader = Reader::new(database);
+            if reader.feed(&text).and_then(|()| reader.end()).is_err() {
+                continue;
+            }
+            reader.begin(Database::World);
+            if reader.feed(&text).is_ok() {
+                listed(&reader.finish().unwrap(), true);
             }
         }
     }

@@ -117,6 +117,11 @@ pub(crate) fn padded(length: usize) -> usize {
     length.wrapping_add(3) & !3
 }
 
+/// What is missing from `length` to a multiple of four.
+pub(crate) fn padding(length: usize) -> usize {
+    length.wrapping_neg() & 3
+}
+
 /// A C string with its terminator: what stands before the first NUL, which is what C programs see of it.
 pub(crate) fn text(data: &[u8]) -> Option<&[u8]> {
     match data.split_last() {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::blob::{header, padded, HEADER, MAX_ATTR};
+use crate::blob::{header, padded, padding, HEADER, MAX_ATTR};
 use crate::blobmsg::Type;
 
 /// Where a [`Writer`] puts its bytes: something that grows.
@@ -82,12 +82,12 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// A blobmsg string. C programs see it up to the first NUL byte in it.
     pub fn string(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.value(Type::String, name.as_ref(), value.as_ref(), &[0]);
+        self.value(Type::String, name.as_ref(), value.as_ref(), 1);
     }
 
     /// A blobmsg boolean (type 7).
     pub fn bool(&mut self, name: impl AsRef<[u8]>, value: bool) {
-        self.value(Type::Int8, name.as_ref(), &[u8::from(value)], &[]);
+        self.value(Type::Int8, name.as_ref(), &[u8::from(value)], 0);
     }
 
     /// An integer as libubox makes it from JSON: 32 bit where the value fits, else 64.
@@ -100,32 +100,32 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// An 8 bit integer, the same on the wire as a boolean.
     pub fn int8(&mut self, name: impl AsRef<[u8]>, value: i8) {
-        self.value(Type::Int8, name.as_ref(), &value.to_be_bytes(), &[]);
+        self.value(Type::Int8, name.as_ref(), &value.to_be_bytes(), 0);
     }
 
     /// A 16 bit integer.
     pub fn int16(&mut self, name: impl AsRef<[u8]>, value: i16) {
-        self.value(Type::Int16, name.as_ref(), &value.to_be_bytes(), &[]);
+        self.value(Type::Int16, name.as_ref(), &value.to_be_bytes(), 0);
     }
 
     /// A 32 bit integer.
     pub fn int32(&mut self, name: impl AsRef<[u8]>, value: i32) {
-        self.value(Type::Int32, name.as_ref(), &value.to_be_bytes(), &[]);
+        self.value(Type::Int32, name.as_ref(), &value.to_be_bytes(), 0);
     }
 
     /// A 64 bit integer.
     pub fn int64(&mut self, name: impl AsRef<[u8]>, value: i64) {
-        self.value(Type::Int64, name.as_ref(), &value.to_be_bytes(), &[]);
+        self.value(Type::Int64, name.as_ref(), &value.to_be_bytes(), 0);
     }
 
     /// A floating point number.
     pub fn double(&mut self, name: impl AsRef<[u8]>, value: f64) {
-        self.value(Type::Double, name.as_ref(), &value.to_be_bytes(), &[]);
+        self.value(Type::Double, name.as_ref(), &value.to_be_bytes(), 0);
     }
 
     /// Null.
     pub fn null(&mut self, name: impl AsRef<[u8]>) {
-        self.value(Type::Null, name.as_ref(), &[], &[]);
+        self.value(Type::Null, name.as_ref(), &[], 0);
     }
 
     /// A table, whose fields `fill` writes.
@@ -145,7 +145,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     /// Opens a blobmsg table or array; what is written until [`Writer::close`] belongs to it.
     pub fn open(&mut self, kind: Type, name: impl AsRef<[u8]>) -> Nested {
         let nested = Nested { start: self.len() };
-        self.value(kind, name.as_ref(), &[], &[]);
+        self.value(kind, name.as_ref(), &[], 0);
         nested
     }
 
@@ -201,21 +201,23 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.pad(attrs.len());
     }
 
-    /// One blobmsg attribute; `end` is added to its value.
-    fn value(&mut self, kind: Type, name: &[u8], value: &[u8], end: &[u8]) {
-        let Ok(name_length) = u16::try_from(name.len()) else {
+    /// One blobmsg attribute, whose value has `ends` NULs behind it.
+    fn value(&mut self, kind: Type, name: &[u8], value: &[u8], ends: usize) {
+        // The name has its length before it and a NUL behind it.
+        let named = padded(name.len() + 3);
+        let length = named
+            .saturating_add(value.len())
+            .saturating_add(HEADER + ends);
+        if name.len() > u16::MAX.into() || length > MAX_ATTR {
             self.failed = true;
-            return;
-        };
-        let attr = Nested { start: self.len() };
-        self.put(&header(true, kind as u8, HEADER));
-        self.put(&name_length.to_be_bytes());
+        }
+        let [a, b, c, d] = header(true, kind as u8, length);
+        let [e, f] = (name.len() as u16).to_be_bytes();
+        self.put(&[a, b, c, d, e, f]);
         self.put(name);
-        self.put(&[0]);
-        self.pad(name.len() + 3);
+        self.zeros(named.wrapping_sub(name.len() + 2));
         self.put(value);
-        self.put(end);
-        self.close_unpadded(attr);
+        self.zeros(ends + padding(length));
     }
 
     /// Closes an attribute whose data may end anywhere: the padding does not count in its length.
@@ -226,8 +228,12 @@ impl<'a, S: Sink> Writer<'a, S> {
     }
 
     fn pad(&mut self, length: usize) {
-        let missing = padded(length).wrapping_sub(length);
-        self.put([0u8; 3].get(..missing).unwrap_or(&[]));
+        self.zeros(padding(length));
+    }
+
+    /// At most four.
+    fn zeros(&mut self, count: usize) {
+        self.put([0u8; 4].get(..count).unwrap_or(&[]));
     }
 
     fn put(&mut self, bytes: &[u8]) {

@@ -1,14 +1,15 @@
 //! What must hold for any bytes; the fuzz targets and the replay of their corpus share it.
 #![allow(dead_code, reason = "each target takes one of them")]
 
-use packages::{Database, Error, Installed, Providers, Reader, World, WorldReader};
+use packages::{Database, Error, Installed, Providers, Reader};
 
 /// Any bytes as apk's database: no package may be lost silently.
 pub fn apk_installed(data: &[u8]) {
-    let Ok(mut installed) = database(Database::Apk, data) else {
+    let Ok(reader) = database(Database::Apk, data) else {
         return;
     };
     let begun = lines(data).filter(|line| named(line, b"P:")).count();
+    let installed = reader.into_installed();
     assert_eq!(
         installed.packages().len(),
         begun,
@@ -16,17 +17,17 @@ pub fn apk_installed(data: &[u8]) {
     );
     assert_eq!(installed.packagelist(false), Err(Error::NoWorld));
     // The file as its own world names some packages and much else.
-    if let Ok(world) = read_world(data, data.len()) {
-        installed.set_world(&world).unwrap();
+    if let Ok(installed) = with_world(data, data, data.len()) {
         list(&installed);
     }
 }
 
 /// Any bytes as opkg's status file.
 pub fn opkg_status(data: &[u8]) {
-    let Ok(installed) = database(Database::Opkg, data) else {
+    let Ok(reader) = database(Database::Opkg, data) else {
         return;
     };
+    let installed = reader.into_installed();
     let begun = lines(data).filter(|line| named(line, b"Package:")).count();
     assert!(installed.packages().len() <= begun);
     list(&installed);
@@ -34,20 +35,20 @@ pub fn opkg_status(data: &[u8]) {
 
 /// Any bytes as apk's world.
 pub fn world(data: &[u8]) {
-    let whole = read_world(data, data.len().max(1));
-    let pieces = read_world(data, 5);
-    let Ok(world) = whole else {
+    let some = b"P:some\nV:1\n\n";
+    let whole = with_world(some, data, data.len().max(1));
+    let pieces = with_world(some, data, 5);
+    let Ok(installed) = whole else {
         assert_eq!(whole.err(), pieces.err());
         return;
     };
-    assert!(world.names().eq(pieces.unwrap().names()));
-    for name in world.names() {
+    assert!(installed.world().eq(pieces.unwrap().world()));
+    for name in installed.world() {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()));
         // Who bears a name that is asked for is wanted.
         if name.len() < 200 && !name.starts_with('.') {
-            let db = format!("P:{name}\nV:1\n");
-            let mut installed = database(Database::Apk, db.as_bytes()).unwrap();
-            installed.set_world(&world).unwrap();
+            let db = format!("P:{name}\nV:1\n\n");
+            let installed = with_world(db.as_bytes(), data, data.len()).unwrap();
             assert_eq!(installed.packagelist(false).unwrap(), [(name, "1")]);
             break;
         }
@@ -55,35 +56,44 @@ pub fn world(data: &[u8]) {
 }
 
 /// Reads a database whole and in pieces, which must make no difference.
-fn database(database: Database, data: &[u8]) -> Result<Installed, Error> {
+fn database(database: Database, data: &[u8]) -> Result<Reader, Error> {
     let read = |size: usize| {
         let mut reader = Reader::new(database);
-        for piece in data.chunks(size) {
-            reader.feed(piece)?;
-        }
-        reader.finish()
+        feed(&mut reader, data, size)?;
+        Ok(reader)
     };
     let whole = read(data.len().max(1));
     let pieces = read(7);
-    match (&whole, &pieces) {
-        (Ok(whole), Ok(pieces)) => assert!(names(whole).eq(names(pieces))),
-        (whole, pieces) => assert_eq!(whole.as_ref().err(), pieces.as_ref().err()),
+    match (&whole, pieces) {
+        (Ok(whole), Ok(pieces)) => {
+            let pieces = pieces.into_installed();
+            assert!(names(whole.installed()).eq(names(&pieces)));
+        }
+        (whole, pieces) => assert_eq!(whole.as_ref().err(), pieces.err().as_ref()),
     }
     whole
+}
+
+fn feed(reader: &mut Reader, data: &[u8], size: usize) -> Result<(), Error> {
+    for piece in data.chunks(size) {
+        reader.feed(piece)?;
+    }
+    reader.end()
+}
+
+/// An apk database, and then the world in pieces of this size.
+fn with_world(installed: &[u8], world: &[u8], size: usize) -> Result<Installed, Error> {
+    let mut reader = Reader::new(Database::Apk);
+    feed(&mut reader, installed, installed.len())?;
+    reader.begin(Database::World);
+    feed(&mut reader, world, size)?;
+    Ok(reader.into_installed())
 }
 
 fn names(installed: &Installed) -> impl Iterator<Item = (&str, &str)> {
     installed
         .packages()
         .map(|package| (package.name(), package.version()))
-}
-
-fn read_world(data: &[u8], size: usize) -> Result<World, Error> {
-    let mut reader = WorldReader::default();
-    for piece in data.chunks(size) {
-        reader.feed(piece)?;
-    }
-    reader.finish()
 }
 
 /// Both lists are sorted, without doubles, made of printable names, and one is part of the other.

@@ -10,7 +10,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use common::{call, recorded, recorded_list, refused, router, start, PackageList};
+use common::{call, recorded, recorded_list, refused, router, start, Error, PackageList, Refused};
 use packages::{Database, Files};
 use plugin_host::generate::{databases, Databases, Oddity};
 use plugin_host::{Host, Root};
@@ -81,24 +81,34 @@ fn arguments_that_are_not_understood_are_refused() {
 fn what_is_wrong_with_the_database_is_said() {
     let root = Root::new().unwrap();
     let mut host = start(&root);
-    let mut check = |status: i32, kind: &str| {
+    // The agent answers the same kind, with status 0 as well (tests/sandbox/tests/bus.rs).
+    let mut check = |words: &str, detail: &str| {
         let answer = call(&mut host, "packagelist", json!({}));
-        let (found, found_kind, message) = refused(&answer);
-        assert_eq!((found, found_kind.as_str()), (status, kind), "{message}");
+        assert_eq!(answer.status, 0);
+        let refused: Refused = ubus::from_blobmsg(&answer.data.unwrap()).unwrap();
+        let Error { kind, message, .. } = refused.error;
+        assert_eq!((refused.started, kind.as_str()), (None, "storage"));
+        assert!(message.contains(words), "{message}");
+        assert_eq!(refused.error.detail, detail);
     };
-    check(4, "packages");
-    root.write("/lib/apk/db/installed", "P:a\nV:1\n\n").unwrap();
-    check(4, "packages");
+    let (installed, status) = ("/lib/apk/db/installed", "/usr/lib/opkg/status");
+    check("no package database", installed);
+    root.write(installed, "P:a\nV:1\n\n").unwrap();
+    check("no package database", installed);
+    root.write("/etc/apk/world", "a\n\x01\n").unwrap();
+    check("damaged", "/etc/apk/world");
     root.write("/etc/apk/world", "a\n").unwrap();
-    root.write("/lib/apk/db/installed", "P:a\nV:1\n\nP:b\n")
-        .unwrap();
-    check(12, "packages");
-    root.write("/lib/apk/db/installed", vec![b'x'; 10 << 20])
-        .unwrap();
-    check(12, "packages");
-    std::fs::remove_file(root.at("/lib/apk/db/installed")).unwrap();
-    std::fs::create_dir(root.at("/lib/apk/db/installed")).unwrap();
-    check(13, "storage");
+    root.write(installed, "P:a\nV:1\n\nP:b\n").unwrap();
+    check("damaged", installed);
+    root.write(installed, "P:a\nV:1\n\nP:b\nV:2\n").unwrap();
+    check("ends in the middle", installed);
+    root.write(installed, vec![b'x'; 10 << 20]).unwrap();
+    check("damaged", installed);
+    std::fs::remove_file(root.at(installed)).unwrap();
+    root.write(status, "Package: a\nVersion: 1\n\n").unwrap();
+    check("damaged", status);
+    std::fs::create_dir(root.at(installed)).unwrap();
+    check("can't be read", installed);
 }
 
 /// What the agent answers for the same files: the list as the map of names that crosses the bus.
@@ -162,6 +172,8 @@ fn ten_thousand_packages_fit_and_more_than_the_bus_takes_are_refused() {
     let Databases { apk, world, .. } = databases(1, 30_000, 2_000, Oddity::Plain);
     root.write_apk(apk, world).unwrap();
     let answer = call(&mut host, "packagelist", json!({ "all": true }));
-    assert_eq!(refused(&answer).0, 12);
+    let (status, kind, message) = refused(&answer);
+    assert_eq!((status, kind.as_str()), (0, "storage"));
+    assert!(message.contains("too large"), "{message}");
     assert_eq!(list(&mut host, false).packages.len(), 2_000);
 }

@@ -242,6 +242,26 @@ fn what_can_be_asked_is_answered() {
 }
 
 #[test]
+fn a_database_that_cannot_be_read_is_an_error_and_no_empty_list() {
+    let router = router("http://127.0.0.1:9", None);
+    for (text, words) in [
+        ("P:a\nV:1\n\nP:b\n\n", "damaged"),
+        ("P:a\nV:1\n\nP:b\nV:2\n", "ends in the middle"),
+    ] {
+        std::fs::write(at(&router, "/lib/apk/db/installed"), text).unwrap();
+        for arguments in [json!({}), json!({"all": true})] {
+            // The call itself succeeds, and so it does with the plugin (tests/plugin-host).
+            let answer: Value = call(&router, "packagelist", arguments).unwrap();
+            assert_eq!(answer["error"]["kind"], "storage", "{answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(words), "{message}");
+            assert_eq!(answer["packages"], Value::Null);
+        }
+    }
+    no_panic(&router);
+}
+
+#[test]
 fn an_image_is_verified_and_cleaned_away() {
     let world = world();
     let router = router(&world.url(), None);
