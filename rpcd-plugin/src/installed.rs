@@ -16,9 +16,10 @@ pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) ->
     // Who asks for all needs no world.
     let mut result = reader.read(&mut file, !all);
     file.close();
-    let (detail, _) = cut(path(reader.file()), 0);
+    let mut database = reader.file();
     if result.is_ok() {
         let mut installed = reader.into_installed();
+        database = installed.database();
         let reply = Reply::write(|writer| {
             let packages = writer.open(Type::Table, "packages");
             result =
@@ -41,6 +42,7 @@ pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) ->
         Err(Fault::OutOfMemory) => Refused::NoMemory,
         _ => Refused::Damaged,
     };
+    let (detail, _) = cut(path(database), 0);
     Reply::error(refused, detail).send(ctx, req)
 }
 

@@ -149,7 +149,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())?;
+        f.write_str(self.sentence().trim_end_matches('.'))?;
         if let Some(db) = self.database() {
             write!(f, " ({}", db.path())?;
             match self {
@@ -162,7 +162,7 @@ impl fmt::Display for Error {
             }
             f.write_str(")")?;
         }
-        Ok(())
+        f.write_str(".")
     }
 }
 

@@ -362,6 +362,6 @@ fn an_unreadable_file() {
         (error, error.kind()),
         (Error::Unreadable(Database::Apk, 5), "unreadable")
     );
-    let sentence = "The package database can't be read. (/lib/apk/db/installed, errno 5)";
+    let sentence = "The package database can't be read (/lib/apk/db/installed, errno 5).";
     assert_eq!(error.to_string(), sentence);
 }
