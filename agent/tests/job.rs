@@ -6,7 +6,7 @@ mod plan_case;
 #[path = "common/stand_in.rs"]
 mod stand_in;
 
-use asu::api::{DeviceInfo, Plan};
+use asu::api::{DeviceInfo, Plan, Verdict};
 use asu::error::{Error, Kind};
 use asu::job::{Event, Order, Task};
 use asu::upgrade::Inputs;
@@ -176,6 +176,82 @@ fn a_server_that_is_down_is_an_obstacle() {
         failed(run(Task::Check, inputs(&server))).kind,
         Kind::Overloaded
     );
+}
+
+/// A check whose server announces that it prepares, and answers so when it is asked.
+fn prepared(reply: Reply, current: bool) -> (Plan, Vec<Request>) {
+    let mut overview = recorded("001")["body"].clone();
+    overview["server"]["prepare"] = true.into();
+    let server = StandIn::new(move |request, _| match request.path.as_str() {
+        "/json/v1/overview.json" => Reply::json(200, &overview.to_string()),
+        "/api/v1/build/prepare" => reply.clone(),
+        _ => answer(request, "2", &then()),
+    });
+    let mut inputs = inputs(&server);
+    if current {
+        inputs.device.running.version = "24.10.2".to_owned();
+        inputs.device.running.revision = "r28739-d9340319c6".to_owned();
+        inputs
+            .installed
+            .packages
+            .retain(|package| package.name != "ppp");
+        for package in &mut inputs.installed.packages {
+            package.version = "2".to_owned();
+        }
+    }
+    let Event::Plan(plan) = run(Task::Check, inputs) else {
+        panic!("no plan")
+    };
+    let asked = server.requests().into_iter();
+    let asked = asked.filter(|request| request.path.contains("prepare"));
+    (*plan, asked.collect())
+}
+
+#[test]
+fn a_server_that_prepares_is_asked_what_it_would_change() {
+    let changes = json!({"status": "prepared", "resolved_packages": ["evil"],
+        "prepared_request": {"packages": ["evil"], "profile": "x"},
+        "changes": [{"action": "replace", "from_package": "luci", "to_package": "luci-light", "reason": "Smaller"}]});
+    let (plan, asked) = prepared(Reply::json(200, &changes.to_string()), false);
+    let note = "The upgrade server replaces luci by luci-light: Smaller.".to_owned();
+    assert!(plan.notes.contains(&note), "{:?}", plan.notes);
+    assert_eq!(asked.len(), 1);
+    let body: serde_json::Value = serde_json::from_slice(&asked[0].body).unwrap();
+    assert_eq!(body["from_version"], "24.10.0");
+    let server = StandIn::new(|request, _| answer(request, "2", &then()));
+    let alone = check(&server);
+    assert_eq!(plan.request, alone.request);
+    let (plan, asked) = prepared(Reply::json(200, "{}"), true);
+    assert_eq!(plan.verdict, Verdict::Current);
+    assert!(asked.is_empty(), "there is nothing to prepare");
+}
+
+#[test]
+fn no_answer_beforehand_is_no_obstacle() {
+    let server = StandIn::new(|request, _| answer(request, "2", &then()));
+    let alone = check(&server);
+    for quiet in [404, 405, 501] {
+        let (plan, _) = prepared(Reply::json(quiet, "{}"), false);
+        assert_eq!(plan.notes, alone.notes);
+    }
+    let refused = r#"{"detail": "Unsupported package(s): luci", "status": 422}"#;
+    let told = [
+        (Reply::json(422, refused), "Unsupported package(s): luci"),
+        (Reply::json(503, "{}"), "too much to do"),
+        (Reply::new(200, "text/html", "<html>"), "web page"),
+        (Reply::json(200, "[[["), "can't be understood"),
+        (Reply::json(200, &"[".repeat(100)), "nested"),
+        (Reply::Raw(Vec::new()), ""),
+    ];
+    for (reply, words) in told {
+        let (plan, _) = prepared(reply, false);
+        assert_eq!(plan.request, alone.request);
+        let note = &plan.notes[alone.notes.len()];
+        assert!(
+            note.starts_with("What the upgrade server would change") && note.contains(words),
+            "{note}"
+        );
+    }
 }
 
 #[test]

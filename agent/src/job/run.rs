@@ -2,7 +2,7 @@
 
 use super::confine::{confine, confine_files};
 use super::{Downloaded, Event, Order, Task};
-use crate::api::{CheckResult, Phase};
+use crate::api::{CheckResult, Phase, Plan, Verdict};
 use crate::error::{Error, Kind};
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
@@ -102,7 +102,11 @@ fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error>
         Ok((client, offer, planned))
     })?;
     if order.task == Task::Check {
-        return Ok(Event::Plan(Box::new(planned.plan)));
+        let mut plan = planned.plan;
+        if offer.limits.prepares {
+            ask_beforehand(&client, &mut plan);
+        }
+        return Ok(Event::Plan(Box::new(plan)));
     }
     let fetched = fetch(paths, inputs, &client, &offer, &planned, teller);
     match fetched {
@@ -110,6 +114,20 @@ fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error>
             plan_again(paths, inputs, &client, &planned, error, teller)
         }
         fetched => fetched,
+    }
+}
+
+/// Adds to the notes what the server would change of the request, where there is something to build.
+/// The plan stays what it is, also where the server has no answer.
+fn ask_beforehand(client: &Client, plan: &mut Plan) {
+    let (Some(request), true) = (&plan.request, plan.verdict != Verdict::Current) else {
+        return;
+    };
+    match client.prepare(request, &plan.running.version) {
+        Ok(notes) => plan.notes.extend(notes),
+        Err(error) => plan.notes.push(format!(
+            "What the upgrade server would change of the request is not known. {error}"
+        )),
     }
 }
 

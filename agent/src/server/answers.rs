@@ -32,6 +32,8 @@ pub struct ServerSays {
     pub max_custom_rootfs_size_mb: Option<u32>,
     /// Bytes.
     pub max_defaults_length: Option<usize>,
+    /// Whether it says beforehand what it would change of a request.
+    pub prepare: Option<bool>,
 }
 
 /// A branch in the overview.

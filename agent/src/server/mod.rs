@@ -9,6 +9,7 @@ mod error;
 mod http;
 mod index;
 mod json;
+mod prepare;
 mod refusal;
 mod tls;
 

@@ -19,6 +19,8 @@ pub struct Limits {
     pub rootfs_size: u32,
     /// Folders of the feeds with which it builds; none: it does not say.
     pub feeds: Option<Vec<String>>,
+    /// Whether it says beforehand what it would change of a request.
+    pub prepares: bool,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             defaults_length: 20_480,
             rootfs_size: 1024,
             feeds: None,
+            prepares: false,
         }
     }
 }
@@ -43,6 +46,7 @@ impl Limits {
             defaults_length: said.max_defaults_length.unwrap_or(limits.defaults_length),
             rootfs_size: said.max_custom_rootfs_size_mb.unwrap_or(limits.rootfs_size),
             feeds: said.repository_allow_list.clone(),
+            prepares: said.prepare == Some(true),
         }
     }
 }
