@@ -21,6 +21,7 @@ mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod error;
+mod pages;
 mod queue;
 mod request;
 mod server;

@@ -39,6 +39,25 @@ pub fn iso(time: SystemTime) -> String {
     )
 }
 
+/// Days since 1970.
+pub fn day(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / 86400
+}
+
+/// `2026-11-20`, of days since 1970.
+pub fn date(day: u64) -> String {
+    let Civil(year, month, day, ..) = Civil::of(day * 86400);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `2026-11-20 12:15:15`
+pub fn stamp(time: SystemTime) -> String {
+    iso(time).replace('T', " ").chars().take(19).collect()
+}
+
 /// `Fri, 20 Nov 2026 12:12:22 GMT`.
 pub fn http(time: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -54,7 +73,7 @@ pub fn http(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{http, iso};
+    use super::{date, day, http, iso, stamp};
     use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
@@ -85,6 +104,8 @@ mod tests {
             let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(1);
             assert_eq!(iso(time), expected_iso);
             assert_eq!(http(time), expected_http);
+            assert_eq!(stamp(time), expected_iso[..19].replace('T', " "));
+            assert_eq!(date(day(time)), expected_iso[..10]);
         }
     }
 }

@@ -191,7 +191,7 @@ fn deleting_a_build() {
 #[test]
 fn a_restart() {
     let jobs = tempfile::tempdir().expect("temporary folder");
-    let world = World::new(|config| config.jobs = Some(jobs.path().to_owned()));
+    let world = World::new(|config| config.state = Some(jobs.path().to_owned()));
     let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"])));
     let builder = world.hold("24.10.2", "ath79/generic");
     let running = post(world.addr(), &request(&["luci"]));
@@ -209,7 +209,7 @@ fn a_restart() {
     std::fs::create_dir(store.join("0".repeat(64))).expect("folder");
     std::fs::create_dir(store.join(format!(".{}.bin", "0".repeat(64)))).expect("folder");
     let mut config = asu_server::Config::new(&site.url(), &store, builders);
-    config.jobs = Some(jobs.path().to_owned());
+    config.state = Some(jobs.path().to_owned());
     let server = asu_server::start(config).expect("server");
     let remembered = get(
         server.addr,
@@ -281,4 +281,161 @@ fn a_hundred_megabytes() {
         sent += 1;
     }
     assert!(sent < 1600, "the server read all of it");
+}
+
+/// Newer packages of the running release, a newer release, and nothing at all, each in a small answer.
+#[test]
+fn is_there_something_newer() {
+    let world = World::new(|_| {});
+    let ask = |query: &str| get(world.addr(), &format!("/api/v1/update?{query}"));
+    let current = ask("version=24.10.2&target=ath79/generic&packages=busybox:0.1,nosuch:1,mtd:999");
+    assert_eq!(current.status, 200, "{current:?}");
+    let answer = current.json();
+    assert_eq!(
+        (&answer["version"], &answer["newer"]),
+        (&json!("24.10.2"), &json!(false))
+    );
+    let packages = answer["packages"].as_object().expect("packages");
+    assert_eq!(packages.keys().collect::<Vec<_>>(), ["busybox"]);
+    assert!(answer["revision"]
+        .as_str()
+        .expect("revision")
+        .starts_with('r'));
+    let index = "/json/v1/releases/24.10.2/packages/mips_24kc-index.json";
+    assert_eq!(
+        packages["busybox"],
+        get(world.addr(), index).json()["busybox"]
+    );
+    // What is offered is not newer than itself.
+    let same = format!(
+        "version=24.10.2&target=ath79/generic&packages=busybox:{}",
+        packages["busybox"].as_str().expect("version")
+    );
+    assert_eq!(ask(&same).json()["packages"], json!({}));
+
+    let old = ask("version=24.10.0&target=ath79%2Fgeneric&packages=busybox:0.1").json();
+    assert_eq!(
+        (&old["version"], &old["newer"], &old["packages"]),
+        (&json!("24.10.2"), &json!(true), &Value::Null)
+    );
+    let rebuilt = ask("version=24.10.2&target=ath79/generic&revision=r1-0").json();
+    assert_eq!(rebuilt["newer"], json!(true));
+    for wrong in [
+        "",
+        "version=24.10.2",
+        "version=1.2.3&target=x/y",
+        "version=24.10.2&target=x/y",
+        "version=24.10.2&target=ath79/generic&packages=busybox",
+        "version=%ff&target=ath79/generic",
+    ] {
+        assert_eq!(ask(wrong).status, 400, "{wrong}");
+    }
+}
+
+/// Each voice counts once.
+#[test]
+fn reports_and_statistics() {
+    let world = World::new(|_| {});
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"]))).json();
+    assert_eq!(post(world.addr(), &request(&["tmux"])).status, 200);
+    assert_eq!(
+        finish(world.addr(), &post(world.addr(), &request(&["nosuch"]))).status,
+        500
+    );
+    let report = |body: Value| {
+        send(
+            world.addr(),
+            "POST",
+            "/api/v1/report",
+            &JSON,
+            body.to_string().as_bytes(),
+        )
+        .status
+    };
+    let hash = &done["request_hash"];
+    for (body, status) in [
+        (json!({"request_hash": hash, "result": "good"}), 200),
+        (json!({"request_hash": hash, "result": "good"}), 200),
+        (json!({"request_hash": hash, "result": "so so"}), 400),
+        (json!({"request_hash": 1, "result": "bad"}), 400),
+        (
+            json!({"request_hash": "0".repeat(64), "result": "bad"}),
+            404,
+        ),
+        (json!([]), 400),
+    ] {
+        assert_eq!(report(body.clone()), status, "{body}");
+    }
+    let metrics = String::from_utf8(get(world.addr(), "/metrics").body).expect("text");
+    let figures = [
+        "asu_requests_total 3",
+        "asu_cache_total{result=\"hit\"} 1",
+        "asu_builds_total{result=\"success\"} 1",
+        "asu_builds_total{result=\"failure\"} 1",
+        "asu_reports_total{result=\"good\"} 1",
+        "asu_reports_total{result=\"bad\"} 0",
+        "asu_queue_length 0",
+    ];
+    for figure in figures {
+        assert!(
+            metrics.lines().any(|line| line == figure),
+            "{figure}: {metrics}"
+        );
+    }
+    let top = get(world.addr(), "/api/v1/top-packages?branch=24.10&n=5").json();
+    assert_eq!(top["packages"], json!([{"name": "tmux", "count": 1}]));
+    assert_eq!(
+        get(world.addr(), "/api/v1/top-packages?branch=25.12").json()["packages"],
+        json!([])
+    );
+    let weeks = get(world.addr(), "/api/v1/builds-by-version").json();
+    assert_eq!(
+        (
+            &weeks["datasets"][0]["label"],
+            &weeks["datasets"][0]["data"][25]
+        ),
+        (&json!("24.10"), &json!(1))
+    );
+    let weeks = get(world.addr(), "/api/v1/builds-by-version?branch=24.10").json();
+    assert_eq!(weeks["datasets"][0]["label"], "24.10.2");
+    let summary = get(world.addr(), "/api/v1/stats/summary").json();
+    assert_eq!(summary, json!({"queue_length": 0, "builds_24h": 1}));
+    let failures = String::from_utf8(get(world.addr(), "/api/v1/build-errors").body).expect("text");
+    assert!(
+        failures.starts_with("Build Errors: 1 entries\n"),
+        "{failures}"
+    );
+    assert!(failures.ends_with(" 24.10.2:ath79/generic:tplink_archer-c7-v2 Error: Impossible package selection: missing (nosuch)"), "{failures}");
+}
+
+/// The description names every address there is, and its page shows it without a script.
+#[test]
+fn the_interface_is_described() {
+    let world = World::new(|config| config.workers = 0);
+    let described = get(world.addr(), "/openapi.json").json();
+    for path in described["paths"].as_object().expect("paths").keys() {
+        let path = path.split('{').next().expect("start").to_owned();
+        let fixed = !path.ends_with('/');
+        if fixed {
+            assert_ne!(get(world.addr(), &path).status, 404, "{path}");
+        }
+    }
+    let page = get(world.addr(), "/docs");
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(page
+        .header("content-security-policy")
+        .expect("policy")
+        .starts_with("default-src 'none'"));
+    let html = String::from_utf8(page.body).expect("text");
+    assert!(
+        html.contains("<code>POST /api/v1/build/prepare</code>")
+            && html.contains("skip_package_resolution")
+    );
+    assert_eq!(
+        get(world.addr(), "/style.css").header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
 }

@@ -83,7 +83,14 @@ pub async fn post(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Resu
         return Ok(answer::internal_error());
     }
     let hash = request.hash();
-    if let Some(known) = known(shared, &hash, POSTED).await? {
+    let known = known(shared, &hash, POSTED).await?;
+    let cached = matches!(&known, Some(answer) if answer.status() == 200);
+    let result = if cached { "cache-hits" } else { "cache-misses" };
+    shared
+        .queue
+        .count(&["requests".to_owned(), result.to_owned()])
+        .await?;
+    if let Some(known) = known {
         return Ok(known);
     }
     if let Some(reason) = support::unsupported(&shared.config, &shared.site, &mut request).await? {
@@ -95,7 +102,7 @@ pub async fn post(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Resu
             "server overload, queue contains too many build requests: {waiting}"
         )));
     }
-    Ok(known(shared, &hash, POSTED)
+    Ok(self::known(shared, &hash, POSTED)
         .await?
         .unwrap_or_else(answer::internal_error))
 }
@@ -112,22 +119,21 @@ async fn read(shared: &Shared, parts: &Parts, body: Body) -> Result<(BuildReques
 /// A yes or no in the query; no if it isn't there.
 fn flag(parts: &Parts, name: &str) -> Result<bool, Value> {
     let query = parts.uri.query().unwrap_or_default();
-    let value = query
+    let given = query
         .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value));
-    match value.map(str::to_ascii_lowercase).as_deref() {
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    match given.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false" | "0" | "no" | "off") => Ok(false),
         Some("true" | "1" | "yes" | "on") => Ok(true),
         Some(_) => Err(
-            json!([{"type": "bool_parsing", "loc": ["query", name], "input": value,
+            json!([{"type": "bool_parsing", "loc": ["query", name], "input": given,
             "msg": "Input should be a valid boolean, unable to interpret input"}]),
         ),
     }
 }
 
 /// Who shares a turn in the queue: one IPv4 address, or one IPv6 network, of which a single household has many addresses.
-fn turn_of(peer: IpAddr) -> String {
+pub fn turn_of(peer: IpAddr) -> String {
     match peer.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

@@ -4,16 +4,22 @@ pub mod answer;
 mod body;
 mod builds;
 mod catalog;
+mod openapi;
 mod recent;
+mod reporters;
+mod stats;
 mod stored;
+mod update;
 
 use crate::config::Config;
+use crate::pages;
 use crate::queue::Queue;
 use crate::site::Site;
 use answer::{with_header, Answer};
 use axum::body::{Body, Bytes};
 use axum::http::{header, HeaderName, Method, Request, Response, StatusCode};
 use recent::Recent;
+use reporters::Reporters;
 use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +40,7 @@ pub struct Shared {
     /// The builds.
     pub queue: Queue,
     recent: Arc<Recent>,
+    reporters: Arc<Reporters>,
     bodies: Arc<Semaphore>,
 }
 
@@ -45,6 +52,7 @@ impl Shared {
             site,
             queue,
             recent: Arc::default(),
+            reporters: Arc::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
         }
     }
@@ -76,6 +84,20 @@ enum Resource<'a> {
     Moved(String),
     /// How many wait.
     Stats,
+    /// What happened, by the last part of its path.
+    Statistics(&'a str),
+    /// What happened, for Prometheus.
+    Metrics,
+    /// How an image did.
+    Report,
+    /// Whether there is something newer.
+    Update,
+    /// The description of all this, for programs and for people.
+    OpenApi,
+    /// See `OpenApi`.
+    Docs,
+    /// How pages look.
+    Style,
     /// A version's revision for target and subtarget.
     Revision(&'a str, &'a str, &'a str),
     /// A file below `/json/v1/`.
@@ -92,6 +114,16 @@ impl<'a> Resource<'a> {
             ["api", "v1", "build", "prepare"] => Self::Prepare,
             ["api", "v1", "build", hash] => Self::Build(hash),
             ["api", "v1", "stats"] => Self::Stats,
+            ["api", "v1", "stats", "summary"] => Self::Statistics("summary"),
+            ["api", "v1", name @ ("builds-per-day" | "builds-by-version" | "top-packages" | "build-errors")] => {
+                Self::Statistics(name)
+            }
+            ["api", "v1", "report"] => Self::Report,
+            ["api", "v1", "update"] => Self::Update,
+            ["metrics"] => Self::Metrics,
+            ["openapi.json"] => Self::OpenApi,
+            ["docs"] => Self::Docs,
+            ["style.css"] => Self::Style,
             ["api", "v1", "revision", version, target, subtarget] => {
                 Self::Revision(version, target, subtarget)
             }
@@ -108,7 +140,7 @@ impl<'a> Resource<'a> {
     /// The methods it knows, as the Allow header has them.
     fn methods(&self) -> &'static str {
         match self {
-            Self::Builds | Self::Prepare => "POST",
+            Self::Builds | Self::Prepare | Self::Report => "POST",
             Self::Build(_) => "GET, HEAD, DELETE",
             Self::Stored(..) => "GET, HEAD",
             _ => "GET",
@@ -118,6 +150,7 @@ impl<'a> Resource<'a> {
 
 async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let Some(resource) = Resource::find(&path, &parts) else {
         return answer::not_found().map(Body::from);
@@ -148,6 +181,19 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
             .waiting()
             .await
             .map(|waiting| answer::json(200, &json!({"queue_length": waiting}))),
+        Resource::Statistics(name) => match name {
+            "summary" => stats::summary(shared).await,
+            "builds-per-day" => stats::per_day(shared).await,
+            "builds-by-version" => stats::by_version(shared, &query).await,
+            "top-packages" => stats::top_packages(shared, &query).await,
+            _ => stats::failures(shared, &query).await,
+        },
+        Resource::Metrics => stats::metrics(shared).await,
+        Resource::Report => stats::report(shared, builds::turn_of(peer), request).await,
+        Resource::Update => update::update(shared, &query).await,
+        Resource::OpenApi => Ok(openapi::json()),
+        Resource::Docs => Ok(openapi::page()),
+        Resource::Style => Ok(pages::style()),
         Resource::Revision(version, target, subtarget) => {
             catalog::revision(shared, version, &format!("{target}/{subtarget}")).await
         }

@@ -102,7 +102,7 @@ fn yes() -> bool {
 pub fn standard(data: &Path) -> Config {
     let mut config = Config::new(UPSTREAM, data.join("store"), data.join("imagebuilders"));
     config.listen = SocketAddr::from(LISTEN);
-    config.jobs = Some(data.join("jobs"));
+    config.state = Some(data.join("state"));
     config
 }
 
@@ -209,7 +209,7 @@ mod tests {
         let config = parse("", Path::new("/data")).expect("configuration");
         assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
         assert_eq!(config.store, Path::new("/data/store"));
-        assert_eq!(config.jobs.as_deref(), Some(Path::new("/data/jobs")));
+        assert_eq!(config.state.as_deref(), Some(Path::new("/data/state")));
         assert_eq!(config.branches.len(), 6);
     }
 

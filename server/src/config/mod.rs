@@ -19,8 +19,8 @@ pub struct Config {
     pub upstream_url: String,
     /// Where built images are kept; a folder for each request hash below it.
     pub store: PathBuf,
-    /// Where unfinished and finished jobs are remembered, so that a restart forgets none; without it they are in memory only.
-    pub jobs: Option<PathBuf>,
+    /// Where jobs and statistics are remembered, so that a restart forgets none; without it they are in memory only.
+    pub state: Option<PathBuf>,
     /// Where ImageBuilders are: `VERSION/TARGET/SUBTARGET` below it.
     pub imagebuilders: PathBuf,
     /// ImageBuilders elsewhere: (version, target) → folder. They come before those below `imagebuilders`.
@@ -128,7 +128,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstream_url: upstream_url.trim_end_matches('/').to_owned(),
             store: store.into(),
-            jobs: None,
+            state: None,
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),
             branches: std::iter::once(Branch::snapshot())

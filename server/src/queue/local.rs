@@ -2,6 +2,7 @@
 
 use super::job::{Job, State};
 use super::journal::Journal;
+use super::tally::Tally;
 use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
@@ -20,6 +21,9 @@ const CLIENTS: usize = 1024;
 pub struct Local {
     inner: Mutex<Inner>,
     more: Notify,
+    tally: Mutex<Tally>,
+    /// Where the tally is remembered.
+    tally_file: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -55,10 +59,14 @@ impl Local {
     /// # Errors
     /// [`Error::Io`] where the journal can't be read.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        let journal = match &config.jobs {
-            Some(folder) => Some(Journal::open(folder)?),
+        let journal = match &config.state {
+            Some(folder) => Some(Journal::open(&folder.join("jobs"))?),
             None => None,
         };
+        let tally_file = config
+            .state
+            .as_ref()
+            .map(|folder| folder.join("tally.json"));
         let mut remembered = match &journal {
             Some(journal) => journal.jobs()?,
             None => Vec::new(),
@@ -88,12 +96,30 @@ impl Local {
         Ok(Self {
             inner: Mutex::new(inner),
             more: Notify::new(),
+            tally: Mutex::new(tally_file.as_deref().map(Tally::read).unwrap_or_default()),
+            tally_file,
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // What a panicking thread left is still a list of jobs.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts, or reads what was counted.
+    pub fn tally<T>(&self, act: impl FnOnce(&mut Tally) -> T) -> T {
+        act(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers what was counted.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn save(&self) -> Result<(), Error> {
+        match &self.tally_file {
+            Some(path) => self.tally(|tally| tally.clone()).write(path),
+            None => Ok(()),
+        }
     }
 
     /// How many requests wait.
@@ -210,6 +236,14 @@ impl Local {
     /// See [`super::Queue::tidy`].
     pub fn tidy(&self) {
         self.lock().tidy();
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Err(error) = self.save() {
+            eprintln!("The statistics could not be kept: {error}");
+        }
     }
 }
 
@@ -383,7 +417,7 @@ mod tests {
     #[tokio::test]
     async fn a_restart() {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let open = |path: &Path| queue(|config| config.jobs = Some(path.to_owned()));
+        let open = |path: &Path| queue(|config| config.state = Some(path.to_owned()));
         let first = open(dir.path());
         for name in ["a", "b", "c"] {
             first.enqueue(job(name, "x")).expect("room");

@@ -3,11 +3,13 @@
 pub mod job;
 mod journal;
 mod local;
+pub mod tally;
 
 use crate::{Config, Error};
 use job::Job;
 use local::Local;
 use std::sync::Arc;
+use tally::Tally;
 
 /// What is known of a build.
 #[derive(Debug, Clone)]
@@ -121,8 +123,44 @@ impl Queue {
         match self {
             Self::Local(queue) => {
                 queue.tidy();
+                queue.save()
+            }
+        }
+    }
+
+    /// Counts things that happened; see [`Tally::days`] for how they are written.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn count(&self, things: &[String]) -> Result<(), Error> {
+        match self {
+            Self::Local(queue) => {
+                queue.tally(|tally| tally.count(things));
                 Ok(())
             }
+        }
+    }
+
+    /// Remembers a line about a failed build.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn note_failure(&self, line: String) -> Result<(), Error> {
+        match self {
+            Self::Local(queue) => {
+                queue.tally(|tally| tally.fail(line));
+                Ok(())
+            }
+        }
+    }
+
+    /// What was counted so far.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn tally(&self) -> Result<Tally, Error> {
+        match self {
+            Self::Local(queue) => Ok(queue.tally(|tally| tally.clone())),
         }
     }
 }

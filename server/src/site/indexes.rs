@@ -3,6 +3,7 @@
 use super::Site;
 use crate::Error;
 use serde_json::{json, Map, Value};
+use std::sync::Arc;
 
 /// What `index.json` of a target answers: `{architecture, packages}`, or `{}` where there is nothing.
 ///
@@ -39,6 +40,39 @@ pub async fn architecture(site: &Site, path: &str) -> Result<Value, Error> {
         packages.extend(index["packages"].as_object().cloned().unwrap_or_default());
     }
     Ok(Value::Object(packages))
+}
+
+/// All packages for a target: name → version. Kept while the files that it was made from count as fresh.
+///
+/// # Errors
+/// [`Error::Upstream`] where the download site can't be reached.
+pub async fn all(
+    site: &Site,
+    path: &str,
+    name: &str,
+    architecture: &str,
+) -> Result<Arc<Map<String, Value>>, Error> {
+    let plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c))
+    };
+    if !plain(name) || !plain(architecture) {
+        return Ok(Arc::default());
+    }
+    let place = format!("{path} {name} {architecture}");
+    if let Some(known) = site.parsed(&place) {
+        return Ok(known);
+    }
+    let packages = format!("{path}/packages/{architecture}");
+    let mut index = match self::architecture(site, &packages).await? {
+        Value::Object(packages) => packages,
+        _ => Map::new(),
+    };
+    let own = target(site, &format!("{path}/targets/{name}")).await?;
+    index.extend(own["packages"].as_object().cloned().unwrap_or_default());
+    let index = Arc::new(index);
+    site.keep_parsed(&place, &index);
+    Ok(index)
 }
 
 /// The index of one folder. `index.json` of the second form has names without ABI suffix and is taken as it is; the first

@@ -16,6 +16,8 @@ const LONGEST: u64 = 32 << 20;
 const KEPT: usize = 64 << 20;
 /// How many files are kept, those that aren't there included.
 const ENTRIES: usize = 512;
+/// How many indexes are kept ready: each has some 10,000 packages, 2 MB.
+const PARSED: usize = 8;
 /// How many files are fetched at once.
 const AT_ONCE: usize = 16;
 /// How long the download site may take for one file.
@@ -50,7 +52,11 @@ pub struct Site {
     agent: ureq::Agent,
     kept: Arc<Mutex<HashMap<String, (Instant, Fetched)>>>,
     turns: Arc<Semaphore>,
+    parsed: Arc<Mutex<HashMap<String, (Instant, Index)>>>,
 }
+
+/// Name → version.
+type Index = Arc<serde_json::Map<String, Value>>;
 
 impl Site {
     /// The site at `url`, whose files count as fresh for `lifetime`.
@@ -65,6 +71,7 @@ impl Site {
             agent,
             kept: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            parsed: Arc::default(),
         }
     }
 
@@ -94,6 +101,21 @@ impl Site {
             .map_err(|why| Error::Upstream(name, why))?;
         self.keep(path, &fetched);
         Ok(fetched)
+    }
+
+    /// An index that was made a moment ago.
+    fn parsed(&self, place: &str) -> Option<Index> {
+        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, index) = parsed.get(place)?;
+        (since.elapsed() < self.lifetime).then(|| index.clone())
+    }
+
+    fn keep_parsed(&self, place: &str, index: &Index) {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        parsed.retain(|_, (since, _)| since.elapsed() < self.lifetime);
+        if parsed.len() < PARSED && !self.lifetime.is_zero() {
+            parsed.insert(place.to_owned(), (Instant::now(), index.clone()));
+        }
     }
 
     fn fresh(&self, path: &str) -> Option<Fetched> {

@@ -6,7 +6,7 @@ mod make;
 mod place;
 
 use crate::queue::job::{Job, State, Step};
-use crate::queue::Queue;
+use crate::queue::{tally, Queue};
 use crate::request::{changes, packages_hash};
 use crate::{time, Config, Error};
 use imagebuilder::Info;
@@ -103,7 +103,30 @@ impl Workshop {
             // Nobody will ask for these: the job is another's, or remembered nowhere.
             let _ = fs::remove_dir_all(self.config.store.join(job.folder()));
         }
+        if let Ok(true) = ended {
+            self.count(&job).await?;
+        }
         ended.map(|_| ())
+    }
+
+    /// Counts a build that ended.
+    async fn count(&self, job: &Job) -> Result<(), Error> {
+        let request = &job.request;
+        if job.state == State::Failed {
+            let detail = job.fields.get("detail").and_then(Value::as_str);
+            let line = tally::failure(request, detail.unwrap_or_default());
+            self.queue.note_failure(line).await?;
+            return self.queue.count(&["failures".to_owned()]).await;
+        }
+        let branch = self.config.branch_of(&request.version);
+        let branch = branch.map_or("", |branch| &branch.name);
+        let named = request
+            .packages
+            .iter()
+            .filter(|name| !name.starts_with('-'));
+        let mut things = vec!["successes".to_owned(), tally::thing("build", request)];
+        things.extend(named.map(|name| format!("package {branch} {name}")));
+        self.queue.count(&things).await
     }
 
     async fn begin(&self, job: &mut Job, step: Step) -> Result<(), Failure> {

@@ -1,0 +1,101 @@
+//! The description of the API: `openapi.json` for programs, and the same as a page for people.
+
+use super::answer::{self, Answer};
+use crate::pages::{escape, page as frame};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+const TEXT: &str = include_str!("openapi.json");
+
+fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| {
+        // A test reads it too; there is nothing else to show than this.
+        let mut document: Value = serde_json::from_str(TEXT).unwrap_or_default();
+        document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+        document
+    })
+}
+
+/// `GET /openapi.json`
+pub fn json() -> Answer {
+    answer::json(200, document())
+}
+
+/// `GET /docs`
+pub fn page() -> Answer {
+    let document = document();
+    let mut html = String::from(
+        "<h1>The interface</h1><p>For programs: <a href=\"/openapi.json\">openapi.json</a></p>",
+    );
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            describe(&mut html, &method.to_uppercase(), path, operation);
+        }
+    }
+    html.push_str(
+        "<h2>A request for a build</h2><table><tr><th>Field</th><th>Form</th><th>Meaning</th></tr>",
+    );
+    let fields = &document["components"]["schemas"]["BuildRequest"]["properties"];
+    for (name, field) in fields.as_object().into_iter().flatten() {
+        let form = field["type"].as_str().unwrap_or("one of a list");
+        let meaning = text(&field["description"])
+            .unwrap_or_else(|| text(&field["example"]).unwrap_or_default());
+        row(&mut html, &[name, form, &meaning]);
+    }
+    html.push_str("</table>");
+    frame("Interface", &html)
+}
+
+fn describe(html: &mut String, method: &str, path: &str, operation: &Value) {
+    let summary = text(&operation["summary"]).unwrap_or_default();
+    // Writing into a string can't fail.
+    let _ = write!(
+        html,
+        "<h2>{}</h2><p><code>{method} {}</code></p>",
+        escape(&summary),
+        escape(path)
+    );
+    if let Some(words) = text(&operation["description"]).filter(|words| !words.is_empty()) {
+        let _ = write!(html, "<p>{}</p>", escape(&words));
+    }
+    html.push_str("<table>");
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let name = text(&parameter["name"]).unwrap_or_default();
+        row(
+            html,
+            &[&name, &text(&parameter["description"]).unwrap_or_default()],
+        );
+    }
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        row(
+            html,
+            &[status, &text(&response["description"]).unwrap_or_default()],
+        );
+    }
+    html.push_str("</table>");
+}
+
+fn row(html: &mut String, cells: &[&str]) {
+    html.push_str("<tr>");
+    for cell in cells {
+        let _ = write!(html, "<td>{}</td>", escape(cell));
+    }
+    html.push_str("</tr>");
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::document;
+
+    #[test]
+    fn it_can_be_read() {
+        assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
+        assert!(document()["paths"]["/api/v1/build"]["post"].is_object());
+    }
+}
