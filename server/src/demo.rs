@@ -1,6 +1,6 @@
 //! A server to look at: the tests' download site and miniature ImageBuilder behind it, all on loopback and in a temporary folder.
 
-use crate::{start, Config, Error, Server};
+use crate::{start, Config, Error, Isolation, Server};
 use mini_imagebuilder::{catalog, devices, folder};
 use std::io;
 use std::net::SocketAddr;
@@ -50,6 +50,8 @@ impl Demo {
         config.listen = listen;
         config.allow_defaults = true;
         config.workers = 2;
+        config.launcher = std::env::current_exe().ok();
+        config.isolation = Isolation::Auto;
         Ok(Self {
             server: start(config)?,
             site,

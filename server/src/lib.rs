@@ -30,8 +30,9 @@ mod time;
 mod worker;
 
 pub use config::file;
-pub use config::{Branch, Config, Lifetimes};
+pub use config::{Branch, Config, Isolation, Lifetimes, Limits};
 #[cfg(feature = "demo")]
 pub use demo::Demo;
 pub use error::Error;
 pub use server::{start, Server};
+pub use worker::launch;

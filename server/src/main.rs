@@ -4,6 +4,7 @@
 use asu_server::{file, start, Config};
 use lexopt::{Arg, Parser, ValueExt as _};
 use std::error::Error;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if words.first().is_some_and(|word| word == "launch") {
+        return asu_server::launch(words.get(1..).unwrap_or_default()).unwrap_or_else(|why| {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        });
+    }
     let options = match options() {
         Ok(Some(options)) => options,
         Ok(None) => {
@@ -99,6 +107,7 @@ fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
         }
         None => file::standard(&data.ok_or("Where shall the data go? Say --data DIR.")?),
     };
+    config.launcher = std::env::current_exe().ok();
     if let Some(listen) = options.listen {
         config.listen = listen;
     }

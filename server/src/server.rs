@@ -37,6 +37,7 @@ pub struct Server {
 pub fn start(config: Config) -> Result<Server, Error> {
     std::fs::create_dir_all(&config.store).map_err(Error::io(&config.store))?;
     let queue = Queue::open(&config)?;
+    let workshop = Workshop::new(Arc::new(config.clone()), queue)?;
     let name = PathBuf::from(config.listen.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -49,7 +50,7 @@ pub fn start(config: Config) -> Result<Server, Error> {
         .map_err(Error::io(&name))?;
     let addr = listener.local_addr().map_err(Error::io(&name))?;
     let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || serve(runtime, listener, config, queue, stopped));
+    let thread = std::thread::spawn(move || serve(runtime, listener, workshop, stopped));
     Ok(Server {
         addr,
         stop: Some(stop),
@@ -60,13 +61,11 @@ pub fn start(config: Config) -> Result<Server, Error> {
 fn serve(
     runtime: Runtime,
     listener: TcpListener,
-    config: Config,
-    queue: Queue,
+    workshop: Workshop,
     stopped: oneshot::Receiver<()>,
 ) {
-    let config = Arc::new(config);
+    let Workshop { config, queue, .. } = workshop.clone();
     let site = Site::new(&config.upstream_url, config.upstream_lifetime);
-    let workshop = Workshop::new(config.clone(), queue.clone());
     for _ in 0..config.workers {
         runtime.spawn(workshop.clone().work());
     }

@@ -3,7 +3,7 @@
 use super::answer::{self, Answer};
 use super::{body, Shared};
 use crate::queue::job::State;
-use crate::queue::tally::{self, Tally};
+use crate::queue::tally;
 use crate::request::is_hash;
 use crate::{time, Error};
 use axum::body::Body;

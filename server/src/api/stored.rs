@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
-use tokio::fs::File;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
@@ -42,7 +42,14 @@ struct Found {
 }
 
 async fn open(path: &Path) -> Option<Found> {
-    let file = File::open(path).await.ok()?;
+    // The last part of the path is never a link in the store.
+    let nofollow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nofollow)
+        .open(path)
+        .await
+        .ok()?;
     let metadata = file
         .metadata()
         .await

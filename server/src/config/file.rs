@@ -1,6 +1,6 @@
 //! Reads the configuration from a TOML file. Everything in it may be left out.
 
-use super::{Branch, Config};
+use super::{Branch, Config, Isolation};
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -42,8 +42,20 @@ struct File {
     max_rootfs_size_mb: Option<u64>,
     admin_token: Option<String>,
     contact: Option<String>,
+    work: Option<PathBuf>,
+    isolation: Option<Isolation>,
+    build_hosts: Option<Vec<String>>,
+    limits: LimitsEntry,
     times: Times,
     branch: Vec<BranchEntry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsEntry {
+    memory_mb: Option<u64>,
+    processes: Option<u64>,
+    disk_mb: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,6 +115,8 @@ pub fn standard(data: &Path) -> Config {
     let mut config = Config::new(UPSTREAM, data.join("store"), data.join("imagebuilders"));
     config.listen = SocketAddr::from(LISTEN);
     config.state = Some(data.join("state"));
+    config.work = data.join("work");
+    config.isolation = Isolation::Auto;
     config
 }
 
@@ -115,6 +129,12 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     let mut config = standard(file.data.as_deref().unwrap_or(data));
     set(&mut config.listen, file.listen);
     set(&mut config.store, file.store);
+    set(&mut config.work, file.work);
+    set(&mut config.isolation, file.isolation);
+    set(&mut config.build_hosts, file.build_hosts);
+    set(&mut config.limits.memory_mb, file.limits.memory_mb);
+    set(&mut config.limits.processes, file.limits.processes);
+    set(&mut config.limits.disk_mb, file.limits.disk_mb);
     set(&mut config.imagebuilders, file.imagebuilders);
     set(&mut config.workers, file.workers);
     set(&mut config.max_pending, file.max_pending);

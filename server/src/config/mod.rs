@@ -29,6 +29,16 @@ pub struct Config {
     pub branches: Vec<Branch>,
     /// How many builds run at once. Those in one ImageBuilder's folder wait for each other.
     pub workers: usize,
+    /// Where builds work: a folder for each that runs.
+    pub work: PathBuf,
+    /// How builds are kept apart from the system and from each other.
+    pub isolation: Isolation,
+    /// This program, as builds are launched by it; a library has none, and can do neither a sandbox nor limits without.
+    pub launcher: Option<PathBuf>,
+    /// What one build may use.
+    pub limits: Limits,
+    /// Where sandboxed builds may connect to besides the download site, each `host:port`.
+    pub build_hosts: Vec<String>,
     /// How many requests may wait; one more than that is still taken, as the public server does.
     pub max_pending: usize,
     /// How many connections are served at once; more wait in the system's queue.
@@ -53,6 +63,30 @@ pub struct Config {
     pub admin_token: Option<String>,
     /// Whom to write to, shown in the overview.
     pub contact: String,
+}
+
+/// How builds are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// In a sandbox where the system can, else by a copy.
+    #[default]
+    Auto,
+    /// In a sandbox, or not at all.
+    Sandbox,
+    /// Each in its own copy of the ImageBuilder.
+    Copy,
+}
+
+/// What one build may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Address space of each process, in MiB.
+    pub memory_mb: u64,
+    /// How many processes there may be.
+    pub processes: u64,
+    /// How much disk all its files together may take, in MiB.
+    pub disk_mb: u64,
 }
 
 /// How long a finished build is kept, its images included.
@@ -116,6 +150,7 @@ impl Config {
         store: impl Into<PathBuf>,
         imagebuilders: impl Into<PathBuf>,
     ) -> Self {
+        let store = store.into();
         let releases = [
             ("25.12", 32295),
             ("24.10", 27990),
@@ -127,7 +162,16 @@ impl Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstream_url: upstream_url.trim_end_matches('/').to_owned(),
-            store: store.into(),
+            work: store.with_extension("work"),
+            isolation: Isolation::Copy,
+            launcher: None,
+            limits: Limits {
+                memory_mb: 8192,
+                processes: 512,
+                disk_mb: 8192,
+            },
+            build_hosts: Vec::new(),
+            store,
             state: None,
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),

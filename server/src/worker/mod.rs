@@ -2,21 +2,21 @@
 
 mod complaints;
 mod imagebuilder;
-mod make;
 mod place;
+mod room;
 
 use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
 use crate::request::{changes, packages_hash};
 use crate::{time, Config, Error};
 use imagebuilder::Info;
-use make::{Output, Stopped};
 use place::Place;
+pub use room::launch::launch;
+use room::{Output, Room, Rooms, Stopped};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -24,8 +24,6 @@ use tokio::time::Instant;
 const KEPT: usize = 64 << 10;
 /// How long to wait after the queue failed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long an ImageBuilder may take to say where it builds.
-const SWEEP: Duration = Duration::from_secs(30);
 /// Longest `profiles.json` of a build.
 const LONGEST_PROFILES: u64 = 4 << 20;
 
@@ -36,8 +34,7 @@ pub struct Workshop {
     pub config: Arc<Config>,
     /// The builds.
     pub queue: Queue,
-    /// An ImageBuilder's folder is good for one build at a time.
-    folders: Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
+    rooms: Rooms,
 }
 
 /// Why a build came to nothing.
@@ -62,12 +59,16 @@ fn fail<T>(words: impl Into<String>) -> Result<T, Failure> {
 
 impl Workshop {
     /// A workshop for the builds of `queue`.
-    pub fn new(config: Arc<Config>, queue: Queue) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it has no place to work.
+    pub fn new(config: Arc<Config>, queue: Queue) -> Result<Self, Error> {
+        let rooms = Rooms::new(&config)?;
+        Ok(Self {
             config,
             queue,
-            folders: Arc::default(),
-        }
+            rooms,
+        })
     }
 
     /// Builds one after the other, for ever.
@@ -150,24 +151,26 @@ impl Workshop {
                 "There is no ImageBuilder for {version} {target} on this server"
             ));
         };
-        let lock = {
-            let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-            folders.entry(folder.clone()).or_default().clone()
-        };
-        let _alone = lock.lock().await;
-        // Waiting for others is not counted.
         let deadline = Instant::now() + self.config.job_timeout;
-        let info = self.info(job, &folder, deadline).await?;
+        let place = Place::new(&self.config.store, &job.folder())
+            .map_err(|error| Failure::Build(format!("There is no room for images: {error}")))?;
+        if let Some(script) = &job.request.defaults {
+            place.write_defaults(script).map_err(|error| {
+                Failure::Build(format!("The script could not be stored: {error}"))
+            })?;
+        }
+        let room = self.rooms.open(&folder, &place).await.map_err(|error| {
+            Failure::Build(format!("The ImageBuilder could not be set up: {error}"))
+        })?;
+        let info = self.info(job, &room, deadline).await?;
         let packages =
             imagebuilder::build_packages(&job.request.packages, &info, job.request.diff_packages);
-        let manifest = self.manifest(job, &folder, &packages, deadline).await?;
-        let place = Place::new(&self.config.store, &job.folder())
-            .map_err(|error| Failure::Build(error.to_string()))?;
-        let made = self
-            .image(job, &folder, &packages, &manifest, &place, deadline)
-            .await;
-        sweep(&folder).await;
-        made?;
+        let manifest = self.manifest(job, &room, &packages, deadline).await?;
+        self.image(job, &room, &packages, &manifest, deadline)
+            .await?;
+        place
+            .keep_plain_files()
+            .map_err(|error| Failure::Build(format!("The images could not be read: {error}")))?;
         let result = result(job, &place, &packages, manifest)?;
         place
             .keep()
@@ -177,8 +180,8 @@ impl Workshop {
     }
 
     /// `make info`: the ImageBuilder has to be of the revision that was asked for.
-    async fn info(&self, job: &mut Job, folder: &Path, deadline: Instant) -> Result<Info, Failure> {
-        let output = make::run(folder, &["info".to_owned()], deadline).await?;
+    async fn info(&self, job: &mut Job, room: &Room, deadline: Instant) -> Result<Info, Failure> {
+        let output = room.make(&["info".to_owned()], deadline).await?;
         note(job, &output);
         self.begin(job, Step::ValidateRevision).await?;
         let profile = &job.request.profile;
@@ -203,7 +206,7 @@ impl Workshop {
     async fn manifest(
         &self,
         job: &mut Job,
-        folder: &Path,
+        room: &Room,
         packages: &[String],
         deadline: Instant,
     ) -> Result<BTreeMap<String, String>, Failure> {
@@ -211,7 +214,7 @@ impl Workshop {
         let mut arguments = vec!["manifest".to_owned()];
         arguments.extend(common_arguments(job, packages));
         arguments.push("STRIP_ABI=1".to_owned());
-        let output = make::run(folder, &arguments, deadline).await?;
+        let output = room.make(&arguments, deadline).await?;
         note(job, &output);
         if !output.success {
             return fail(complaints::sentence(&output.stderr));
@@ -239,10 +242,9 @@ impl Workshop {
     async fn image(
         &self,
         job: &mut Job,
-        folder: &Path,
+        room: &Room,
         packages: &[String],
         manifest: &BTreeMap<String, String>,
-        place: &Place,
         deadline: Instant,
     ) -> Result<(), Failure> {
         let hash = packages_hash(manifest.keys());
@@ -252,12 +254,9 @@ impl Workshop {
             "EXTRA_IMAGE_NAME={}",
             hash.get(..12).unwrap_or(&hash)
         ));
-        arguments.push(format!("BIN_DIR={}", place.bin.display()));
-        if let Some(script) = &job.request.defaults {
-            place.write_defaults(script).map_err(|error| {
-                Failure::Build(format!("The script could not be stored: {error}"))
-            })?;
-            arguments.push(format!("FILES={}", place.files.display()));
+        arguments.push(format!("BIN_DIR={}", room.images.display()));
+        if job.request.defaults.is_some() {
+            arguments.push(format!("FILES={}", room.files.display()));
         }
         arguments.extend(
             job.request
@@ -270,12 +269,14 @@ impl Workshop {
                 .as_ref()
                 .map(|name| format!("ROOTFS_FILESYSTEM={name}")),
         );
-        let store = format!("{}/", place.store.display());
-        let shown = std::iter::once("make".to_owned())
-            .chain(arguments.iter().map(|text| text.replace(&store, "")));
+        let show = |text: &String| match &room.hidden {
+            Some(hidden) => text.replace(hidden, ""),
+            None => text.clone(),
+        };
+        let shown = std::iter::once("make".to_owned()).chain(arguments.iter().map(show));
         job.set("build_cmd", shown.collect::<Vec<_>>());
         self.begin(job, Step::BuildingImage).await?;
-        let output = make::run(folder, &arguments, deadline).await?;
+        let output = room.make(&arguments, deadline).await?;
         note(job, &output);
         if ["is too big", "out of space?"]
             .iter()
@@ -295,22 +296,6 @@ fn common_arguments(job: &Job, packages: &[String]) -> [String; 2] {
         format!("PROFILE={}", job.request.profile),
         format!("PACKAGES={}", packages.join(" ")),
     ]
-}
-
-/// Removes what `make image` leaves behind, which would otherwise grow with every build and turn up in the next one's
-/// lists. Whatever the ImageBuilder says, nothing outside of its folder is touched.
-async fn sweep(folder: &Path) {
-    let deadline = Instant::now() + SWEEP;
-    let Ok(output) = make::run(folder, &["val.KERNEL_BUILD_DIR".to_owned()], deadline).await else {
-        return;
-    };
-    let leftovers = Path::new(output.stdout.trim()).join("tmp").canonicalize();
-    if let (true, Ok(leftovers), Ok(folder)) = (output.success, leftovers, folder.canonicalize()) {
-        if leftovers.starts_with(&folder) && leftovers != folder {
-            // What can't be removed now is tried again after the next build.
-            let _ = fs::remove_dir_all(leftovers);
-        }
-    }
 }
 
 /// Keeps the end of what make printed.

@@ -1,5 +1,6 @@
 //! Where builds put their images.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -43,6 +44,23 @@ impl Place {
         fs::write(folder.join("99-asu-defaults"), script)
     }
 
+    /// Removes what is no plain file: a link that a build left behind would lead whoever reads it out of the store.
+    ///
+    /// # Errors
+    /// Where that can't be done.
+    pub fn keep_plain_files(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.bin)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                remove(&entry.path())?;
+            } else if !kind.is_file() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the images seen.
     ///
     /// # Errors
@@ -58,9 +76,35 @@ impl Place {
     fn clear(&self) {
         for folder in [&self.bin, &self.files] {
             // Usually there is none.
-            let _ = fs::remove_dir_all(folder);
+            let _ = remove(folder);
         }
     }
+}
+
+/// Removes a folder with all that is in it, also what was made inaccessible: by a build, or by an overlay for its own use.
+///
+/// # Errors
+/// Where that can't be done.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(folder)?;
+            fs::remove_dir_all(folder)
+        }
+        result => result,
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // Not of a link: it says itself what it is.
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Place {
