@@ -4,7 +4,7 @@ use super::agent::{nothing, nothing_in_hand, Agent};
 use super::files;
 use super::options::{Command, Options};
 use super::output::Output;
-use super::plan;
+use super::plan::{self, Said};
 use super::progress::Progress;
 use super::{diff, packages};
 use crate::api::{
@@ -98,7 +98,7 @@ fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
     if output.is_json() {
         output.object(&found)?;
     } else {
-        output.line(&plan::conclusion(&found, &options.given))?;
+        output.line(&plan::conclusion(&found, Said::of(options)))?;
         own_feeds(&found, options, output)?;
     }
     Ok(match found.verdict {
@@ -144,7 +144,7 @@ fn upgrade(
     output: &mut Output,
 ) -> Result<ExitCode, Error> {
     let found = show_plan(agent, options, output)?;
-    let conclusion = plan::conclusion(&found, &options.given);
+    let conclusion = plan::conclusion(&found, Said::of(options));
     let force = options.choice.force;
     match found.verdict {
         Verdict::Current if !force => {
@@ -457,8 +457,11 @@ fn status(status: &Status, output: &mut Output) -> Result<ExitCode, Error> {
             image.path, image.version
         ))?;
     }
+    if let Some(error) = status.check.as_ref().and_then(|check| check.error.as_ref()) {
+        output.line(&format!("The last check failed: {}", error.message))?;
+    }
     if let Some(plan) = status.check.as_ref().and_then(|check| check.plan.as_ref()) {
-        output.line(&plan::conclusion(plan, &[]))?;
+        output.line(&plan::conclusion(plan, Said::default()))?;
     }
     if let Some(upgrade) = &status.last_upgrade {
         past(upgrade, output)?;

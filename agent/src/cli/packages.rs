@@ -4,7 +4,7 @@ use super::agent::{nothing, Agent};
 use super::commands::ask_plan;
 use super::options::{Format, Options};
 use super::output::Output;
-use super::plan;
+use super::plan::{self, Said};
 use crate::api::{History, Info, PackageList, Plan, Versions};
 use crate::error::{Error, Kind};
 use crate::json;
@@ -45,7 +45,7 @@ pub fn selection(plan: &Plan, options: &Options, output: &mut Output) -> Result<
         true => Ok(ExitCode::SUCCESS),
         false => Err(Error::new(
             Kind::Packages,
-            plan::conclusion(plan, &options.given),
+            plan::conclusion(plan, Said::of(options)),
         )),
     }
 }
@@ -63,7 +63,7 @@ pub fn blob(plan: &Plan, options: &Options, output: &mut Output) -> Result<ExitC
     match &plan.request {
         Some(request) => output.object(request).map(|()| ExitCode::SUCCESS),
         None => {
-            let sentence = plan::conclusion(plan, &options.given);
+            let sentence = plan::conclusion(plan, Said::of(options));
             Err(Error::new(Kind::Packages, sentence))
         }
     }

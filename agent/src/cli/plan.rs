@@ -1,5 +1,6 @@
 //! A plan for people.
 
+use super::options::Options;
 use super::output::Output;
 use crate::api::{NamedVersion, PackageChanges, Plan, Release, Target, Verdict, VersionChange};
 use crate::error::Error;
@@ -10,6 +11,17 @@ pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error
     output.line(&format!("Server     {}", plan.server))?;
     output.line(&format!("Running    {}", release(&plan.running)))?;
     output.line(&format!("Available  {}", target(&plan.target)))?;
+    if let (true, Some(request)) = (verbose, &plan.request) {
+        let count = request.packages.len() + request.packages_versions.len();
+        output.line(&format!(
+            "Device     {} ({})",
+            request.profile, request.target
+        ))?;
+        output.line(&format!(
+            "Request    {count} packages, {} changes to the release's defaults",
+            plan.selection.len()
+        ))?;
+    }
     packages(&plan.packages, output)?;
     let defaults = &plan.defaults;
     list("New default packages", &defaults.added, output)?;
@@ -106,51 +118,136 @@ pub fn list(title: &str, lines: &[String], output: &mut Output) -> Result<(), Er
         .try_for_each(|line| output.line(&format!("  {line}")))
 }
 
-/// What it comes to, and what to do about it; `given` are the options that were typed.
-pub fn conclusion(plan: &Plan, given: &[String]) -> String {
-    let version = &plan.target.version;
-    let upgrade = |more: &[&str]| {
+/// What was said with a command: a command that is offered says it again.
+#[derive(Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// Options as they were typed.
+    pub given: &'a [String],
+    /// Packages to add.
+    pub add: &'a [String],
+}
+
+impl<'a> Said<'a> {
+    /// From the command line.
+    pub fn of(options: &'a Options) -> Said<'a> {
+        Said {
+            given: &options.given,
+            add: &options.choice.add,
+        }
+    }
+
+    fn upgrade(&self, more: &[&str]) -> String {
         let words = ["asu", "upgrade"].into_iter();
-        let words = words.chain(given.iter().map(String::as_str));
-        words
-            .chain(more.iter().copied())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    match plan.verdict {
-        Verdict::Current => "This router is up to date.".to_owned(),
-        Verdict::Upgrade => {
-            format!(
-                "OpenWrt {version} is available: \"{}\" installs it.",
-                upgrade(&[])
-            )
-        }
-        Verdict::Rebuild => {
-            format!(
-                "Newer packages are available: \"{}\" installs them.",
-                upgrade(&[])
-            )
-        }
-        Verdict::Downgrade => {
-            let chosen = given.iter().any(|word| word == "--version-to");
-            let command = match chosen {
-                true => upgrade(&["--force"]),
-                false => upgrade(&["--version-to", version, "--force"]),
-            };
-            format!("OpenWrt {version} is older than what runs or ran here: only \"{command}\" installs it.")
-        }
-        Verdict::Blocked => blocked(plan, &upgrade),
+        let words = words.chain(self.given.iter().map(String::as_str));
+        let words = words.chain(more.iter().copied());
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Why, and the command that goes on without what is missing.
-fn blocked(plan: &Plan, upgrade: &dyn Fn(&[&str]) -> String) -> String {
+/// What it comes to, and what to do about it.
+pub fn conclusion(plan: &Plan, said: Said<'_>) -> String {
+    let version = &plan.target.version;
+    let upgrade = said.upgrade(&[]);
+    match plan.verdict {
+        Verdict::Current => "This router is up to date.".to_owned(),
+        Verdict::Upgrade => format!("OpenWrt {version} is available: \"{upgrade}\" installs it."),
+        Verdict::Rebuild => {
+            format!("Newer packages are available: \"{upgrade}\" installs them.")
+        }
+        Verdict::Downgrade => {
+            let chosen = said.given.iter().any(|word| word == "--version-to");
+            let command = match chosen {
+                true => said.upgrade(&["--force"]),
+                false => said.upgrade(&["--version-to", version, "--force"]),
+            };
+            format!("OpenWrt {version} is older than what runs or ran here: only \"{command}\" installs it.")
+        }
+        Verdict::Blocked => blocked(plan, said),
+    }
+}
+
+/// Why, and the command that goes on without what is missing. A name that was only just typed is
+/// more likely wrong than missing.
+fn blocked(plan: &Plan, said: Said<'_>) -> String {
     let names = plan.packages.missing.iter();
-    let names: Vec<&str> = names.map(|missing| missing.name.as_str()).collect();
-    let (listed, joined) = (names.join(", "), names.join(","));
-    format!(
-        "OpenWrt {} is available, but does not have {listed}. Wait until it has, or go on without: \"{}\".",
-        plan.target.version,
-        upgrade(&["--ignore", &joined])
-    )
+    let names = names.map(|missing| missing.name.as_str());
+    let (typed, chosen): (Vec<&str>, Vec<&str>) =
+        names.partition(|name| said.add.iter().any(|added| added == name));
+    let version = &plan.target.version;
+    let mut text = format!("OpenWrt {version} is available, but ");
+    if !typed.is_empty() {
+        let typed = typed.join(", ");
+        text.push_str(&format!(
+            "has no package {typed}: correct --add, or leave it out."
+        ));
+    }
+    if !chosen.is_empty() {
+        if !typed.is_empty() {
+            text.push_str(" It also ");
+        }
+        let command = said.upgrade(&["--ignore", &chosen.join(",")]);
+        let chosen = chosen.join(", ");
+        text.push_str(&format!(
+            "does not have {chosen}. Wait until it has, or go on without: \"{command}\"."
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Defaults, Missing};
+
+    fn plan(verdict: Verdict, missing: &[&str]) -> Plan {
+        let missing = missing.iter().map(|name| Missing {
+            name: (*name).to_owned(),
+            needed_by: Vec::new(),
+        });
+        Plan {
+            server: String::new(),
+            running: Release::default(),
+            target: Target {
+                version: "25.12.0".to_owned(),
+                ..Target::default()
+            },
+            verdict,
+            packages: PackageChanges {
+                missing: missing.collect(),
+                ..PackageChanges::default()
+            },
+            defaults: Defaults::default(),
+            selection: Vec::new(),
+            notes: Vec::new(),
+            request: None,
+        }
+    }
+
+    #[test]
+    fn a_command_is_offered_with_what_was_said() {
+        let given: Vec<String> = ["--version-to", "25.12", "--add", "a,x"]
+            .map(str::to_owned)
+            .to_vec();
+        let add = ["a".to_owned(), "x".to_owned()];
+        let said = Said {
+            given: &given,
+            add: &add,
+        };
+        for (verdict, missing, expected) in [
+            (Verdict::Upgrade, &[][..], "\"asu upgrade --version-to 25.12 --add a,x\" installs it"),
+            (Verdict::Rebuild, &[], "\"asu upgrade --version-to 25.12 --add a,x\" installs them"),
+            (Verdict::Downgrade, &[], "\"asu upgrade --version-to 25.12 --add a,x --force\""),
+            (Verdict::Blocked, &["b", "c"], "does not have b, c. Wait until it has, or go on without: \"asu upgrade --version-to 25.12 --add a,x --ignore b,c\"."),
+            (Verdict::Blocked, &["x"], "has no package x: correct --add"),
+            (Verdict::Blocked, &["b", "x"], "correct --add, or leave it out. It also does not have b."),
+        ] {
+            let sentence = conclusion(&plan(verdict, missing), said);
+            assert!(sentence.contains(expected), "{sentence}");
+        }
+        let sentence = conclusion(&plan(Verdict::Downgrade, &[]), Said::default());
+        assert!(
+            sentence.contains("\"asu upgrade --version-to 25.12.0 --force\""),
+            "{sentence}"
+        );
+    }
 }

@@ -105,7 +105,7 @@ impl Choice {
                 return Err(wrong(
                     "root file system type",
                     fstype,
-                    &ROOTFS_TYPES.join(", "),
+                    &["one of ", &ROOTFS_TYPES.join(", ")].concat(),
                 ));
             }
         }

@@ -149,6 +149,11 @@ pub fn plan(
         false => merge::merge(&sides, then),
     };
     merged.notes.extend(feed_notes);
+    if choice.feeds && inputs.feeds.repositories.is_empty() {
+        merged
+            .notes
+            .push("This router has no feeds of its own.".to_owned());
+    }
     let packages = changes::changes(&sides, &mut merged);
     let newest = match inputs.newest.version.as_str() {
         "" => running.clone(),
