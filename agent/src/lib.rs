@@ -11,6 +11,7 @@ pub mod api;
 pub mod cli;
 pub mod daemon;
 pub mod error;
+mod fault;
 pub mod job;
 pub mod json;
 pub mod paths;

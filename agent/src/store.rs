@@ -1,11 +1,12 @@
 //! Small JSON files that must be whole at all times: a temporary file, fsync, rename.
 
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::json;
 use crate::text::say;
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -44,6 +45,7 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = fs::remove_file(&new);
         return Err(Error::file(path, "written", &error));
     }
+    fault::written(path);
     // The rename itself has to reach the flash too; where a folder can't be synced (some file
     // systems refuse), the file still is whole.
     if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
@@ -62,7 +64,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(bytes)?;
+    fault::write_file(path, &mut file, bytes)?;
     file.sync_all()
 }
 

@@ -11,13 +11,13 @@ use super::{local, notices, router};
 use crate::api::{Goal, History, Image, Job, Notice, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
-use crate::paths::{Paths, IMAGE, JOB_FOLDER};
+use crate::paths::{Paths, COPY, IMAGE, JOB_FOLDER};
 use crate::settings::Settings;
 use crate::store;
 use crate::system::now;
 use crate::text::say;
 use crate::upgrade::verify::{Candidate, VerifiedImage};
-use crate::upgrade::{confirm, newest};
+use crate::upgrade::{confirm, flash, newest};
 use crate::upgrade::{Choice, Progress};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -102,18 +102,26 @@ impl Engine {
     /// Confirms what was flashed, and says what became of a job that was cut off.
     fn look_back(&mut self) -> Result<(), Error> {
         store::remove_folder(&self.paths.real(JOB_FOLDER))?;
+        store::remove(&self.paths.real(COPY))?;
         if let Some(check) = &mut self.remembered.status.check {
             check.running = false;
         }
         let pending = confirm::pending(&self.paths)?;
         let same_boot =
             |boot: &str| !boot.is_empty() && boot == crate::system::boot_id(&self.paths);
-        let flashing = self.phase() == Some(Phase::Flashing);
         match pending {
-            Some(pending) if flashing && same_boot(&pending.boot_id) => {
-                // sysupgrade lives in a session of its own and may be at it still.
-                self.work = Some(Work::going_down());
-                return Ok(());
+            // sysupgrade lives in a session of its own and may be at it still.
+            Some(pending) if same_boot(&pending.boot_id) => {
+                match Work::of_former_daemon(&self.paths) {
+                    Ok(work) => {
+                        self.work = Some(work);
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        flash::withdraw(&self.paths)?;
+                        self.fail(error);
+                    }
+                }
             }
             Some(pending) => self.confirm(&pending),
             None => {

@@ -1,7 +1,8 @@
 //! Taking possession of image files: the job's, and those that the owner names.
 
 use crate::error::{Error, Kind};
-use crate::paths::{Paths, IMAGE, JOB_FOLDER};
+use crate::fault;
+use crate::paths::{Paths, COPY, IMAGE, JOB_FOLDER};
 use crate::store;
 use crate::system::unsafe_calls::is_open_for_writing;
 use crate::system::{job_user, room};
@@ -19,7 +20,9 @@ use std::path::Path;
 pub fn take_over(paths: &Paths) -> Result<Candidate, Error> {
     let theirs = paths.real(JOB_FOLDER).join("firmware.bin");
     let ours = paths.real(IMAGE);
+    fault::crash("take-over");
     fs::rename(&theirs, &ours).map_err(|error| Error::file(&theirs, "taken over", &error))?;
+    fault::crash("taken-over");
     store::remove_folder(&paths.real(JOB_FOLDER))?;
     let opened = Candidate::open(paths, Path::new(IMAGE)).map_err(|_| not_its_own());
     let taken = opened.and_then(|candidate| {
@@ -106,15 +109,18 @@ fn copy(paths: &Paths, candidate: Candidate) -> Result<Candidate, Error> {
     let mut from = candidate.file();
     room::require(paths, from.metadata().map_err(unreadable)?.len())?;
     from.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let (ours, new) = (paths.real(IMAGE), paths.real(IMAGE).with_extension("new"));
+    let (ours, new) = (paths.real(IMAGE), paths.real(COPY));
     store::remove(&new)?;
     let to = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&new);
-    let copied = to.and_then(|mut to| std::io::copy(&mut from, &mut to));
-    if let Err(error) = copied.and_then(|_| fs::rename(&new, &ours)) {
+    let copied = to.and_then(|mut to| {
+        std::io::copy(&mut from, &mut to)?;
+        fault::point("copy-written")
+    });
+    if let Err(error) = copied.and_then(|()| fs::rename(&new, &ours)) {
         store::remove(&new)?;
         return Err(Error::file(&ours, "written", &error));
     }

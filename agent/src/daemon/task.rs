@@ -2,6 +2,7 @@
 //! that hashes a file or waits for sysupgrade. Both tell what happens as one JSON event a line.
 
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::job::{Event, Order, MEMORY};
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
@@ -82,6 +83,7 @@ impl Task {
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        fault::pass_on(&mut command);
         if let Some((uid, gid)) = system::job_user(paths) {
             if fetches {
                 std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(failed)?;
@@ -90,6 +92,7 @@ impl Task {
             command.uid(uid).gid(gid);
         }
         let mut child = command.spawn().map_err(failed)?;
+        fault::crash("job-started");
         let sent = send(&mut child, order);
         let Some(stdout) = child.stdout.take() else {
             return Err(failed(ErrorKind::BrokenPipe.into()));

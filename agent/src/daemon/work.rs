@@ -7,12 +7,15 @@ use super::task::{died, Finished, Task};
 use super::{local, notices, router};
 use crate::api::{Goal, Phase};
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::job::{Downloaded, Event};
+use crate::paths::Paths;
 use crate::settings::Settings;
 use crate::system::now;
+use crate::system::programs::Left;
 use crate::upgrade::flash::{self, Before, Flash, SYSUPGRADE};
 use crate::upgrade::verify::{Candidate, VerifiedImage};
-use crate::upgrade::{confirm, Progress};
+use crate::upgrade::Progress;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +23,12 @@ use std::time::{Duration, Instant};
 /// procd ends every process within seconds of taking over. Who still lives after this long saw no
 /// upgrade.
 const DOWN_LIMIT: Duration = Duration::from_secs(300);
+
+/// The same, once sysupgrade is known to have ended.
+const HANDOVER: Duration = Duration::from_secs(30);
+
+/// How often to look after a sysupgrade that is not our child.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is under way.
 pub enum Work {
@@ -29,14 +38,31 @@ pub enum Work {
     Verify(Task),
     /// Hook, backup, sysupgrade.
     Flash(Task),
-    /// sysupgrade has begun; the deadline is for the case that nothing comes of it.
-    Down(Instant),
+    /// sysupgrade has begun.
+    Down(Down),
+}
+
+/// The wait for the end of all processes.
+#[derive(Clone, Copy)]
+pub struct Down {
+    /// By then something must have come of it.
+    until: Instant,
+    /// When to look after a sysupgrade that another daemon started; none: it has ended.
+    look: Option<Instant>,
 }
 
 impl Work {
     /// sysupgrade has handed over to procd.
-    pub fn going_down() -> Work {
-        Work::Down(Instant::now() + DOWN_LIMIT)
+    fn going_down() -> Work {
+        Work::Down(Down {
+            until: Instant::now() + DOWN_LIMIT,
+            look: None,
+        })
+    }
+
+    /// A sysupgrade that was to be called by a daemon that is no more, during this boot.
+    pub fn of_former_daemon(paths: &Paths) -> Result<Work, Error> {
+        look_after(paths, Instant::now() + DOWN_LIMIT).map(Work::Down)
     }
 
     /// What to wait for.
@@ -50,9 +76,42 @@ impl Work {
     /// When it is over even if nothing comes.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Work::Down(deadline) => Some(*deadline),
+            Work::Down(down) => Some(down.look.map_or(down.until, |look| look.min(down.until))),
             _ => None,
         }
+    }
+}
+
+impl Down {
+    fn wait(self, paths: &Paths) -> Result<Down, Error> {
+        let now = Instant::now();
+        if now >= self.until {
+            let sentence = "sysupgrade began, but the router did not restart. Look at \"logread\", then restart it by hand.";
+            return Err(Error::new(Kind::Sysupgrade, sentence));
+        }
+        match self.look {
+            Some(look) if now >= look => look_after(paths, self.until),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Finds out how far the sysupgrade of a former daemon is.
+fn look_after(paths: &Paths, until: Instant) -> Result<Down, Error> {
+    let now = Instant::now();
+    let not_begun = |sentence| Err(Error::new(Kind::Sysupgrade, sentence));
+    match flash::left_behind(paths)? {
+        None => not_begun("The agent was restarted before it had called sysupgrade; nothing was flashed. Start it again."),
+        Some(Left::Running) => Ok(Down {
+            until,
+            look: Some(now + LOOK),
+        }),
+        Some(Left::Ended(output)) if flash::has_begun(&output) => Ok(Down {
+            until: until.min(now + HANDOVER),
+            look: None,
+        }),
+        Some(Left::Ended(output)) => not_begun("sysupgrade ended without starting the upgrade; nothing was flashed.")
+            .map_err(|error: Error| error.with_detail(&output)),
     }
 }
 
@@ -66,11 +125,12 @@ impl Engine {
                 (_, true) => self.verified(task),
             },
             Work::Flash(task) => self.advance_flash(task).map(Some),
-            Work::Down(deadline) if Instant::now() < deadline => Ok(Some(Work::Down(deadline))),
-            Work::Down(_) => {
-                confirm::withdraw(&self.paths)?;
-                let sentence = "sysupgrade began, but the router did not restart. Look at \"logread\", then restart it by hand.";
-                Err(Error::new(Kind::Sysupgrade, sentence))
+            Work::Down(down) => {
+                let awaited = down.wait(&self.paths);
+                if awaited.is_err() {
+                    flash::withdraw(&self.paths)?;
+                }
+                awaited.map(|down| Some(Work::Down(down)))
             }
         }
     }
@@ -140,6 +200,7 @@ impl Engine {
                 ))
             }
         };
+        fault::crash("verified");
         self.remembered.status.image = Some(image.image().clone());
         self.hand = Some(image.clone());
         self.move_job(Move::Reach(Phase::Ready));

@@ -4,6 +4,7 @@ use super::confine::{confine, confine_files};
 use super::{Downloaded, Event, Order, Task};
 use crate::api::{CheckResult, Phase, Plan, Verdict};
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{Client, Options};
@@ -27,6 +28,7 @@ const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 pub fn main(paths: &Paths) -> ExitCode {
     let mut teller = Teller;
     let ordered = confine(paths).and_then(|()| order());
+    fault::crash("job-order");
     let last_word = match ordered.and_then(|order| run(paths, order, &mut teller)) {
         Ok(event) => event,
         Err(error) => Event::Failed(error),
@@ -243,6 +245,7 @@ fn fetch(
     planned: &Planned,
     teller: &mut Teller,
 ) -> Result<Event, Error> {
+    fault::crash("plan-made");
     let request = planned.request(inputs.choice.force)?;
     let settings = &inputs.settings;
     let others = rebuilders(settings, client.url())?;
@@ -264,6 +267,7 @@ fn fetch(
     let pace = build::Pace::new(inputs.choice.poll_interval);
     let rebuilders = rebuild::ask(others, &options(paths, settings), &request, device, &pace);
     let built = build::build(client, &request, device, &pace, teller)?;
+    fault::crash("build-done");
     let mut promise = Promise::new(planned, &request, &built);
     let changes: BTreeMap<String, String> = offer
         .package_changes

@@ -6,6 +6,10 @@
 
 use super::unsafe_calls::own_session;
 use crate::error::{tail, Error};
+use crate::fault;
+use crate::store;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -32,8 +36,62 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    let mut output = private_file(log)?;
+    store::remove(log)?;
+    let status = status(program, arguments, &output, log)?;
+    let output = end_of(&mut output).map_err(|error| Error::file(log, "read", &error))?;
+    Ok(Ended { status, output })
+}
+
+/// The same, but the file keeps its name, and is locked as long as the program lives (the lock
+/// belongs to its outputs): whoever comes after us finds out by [`left_behind`] what became of it.
+pub fn run_watched<I, S>(program: &Path, arguments: I, log: &Path) -> Result<Ended, Error>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let mut output = Flock::lock(private_file(log)?, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| Error::file(log, "locked", &errno.into()))?;
+    let status = status(program, arguments, &output, log)?;
+    let output = end_of(&mut output).map_err(|error| Error::file(log, "read", &error))?;
+    Ok(Ended { status, output })
+}
+
+/// A program that [`run_watched`] was to run for a process that is no more.
+#[derive(Debug)]
+pub enum Left {
+    /// It still runs.
+    Running,
+    /// It does not, or never did; the end of its output.
+    Ended(String),
+}
+
+/// What became of the program with this log; none: there is no such file.
+pub fn left_behind(log: &Path) -> Result<Option<Left>, Error> {
+    let unreadable = |error: std::io::Error| Error::file(log, "read", &error);
+    let file = match File::open(log) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut file) => Ok(Some(Left::Ended(end_of(&mut file).map_err(unreadable)?))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(Some(Left::Running)),
+        Err((_, errno)) => Err(unreadable(errno.into())),
+    }
+}
+
+fn status<I, S>(
+    program: &Path,
+    arguments: I,
+    output: &File,
+    log: &Path,
+) -> Result<ExitStatus, Error>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
     let unusable = |error: std::io::Error| Error::file(log, "written", &error);
-    let mut output = private_file(log).map_err(unusable)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -41,26 +99,22 @@ where
         .stdout(output.try_clone().map_err(unusable)?)
         .stderr(output.try_clone().map_err(unusable)?);
     own_session(&mut command);
-    let status = command
-        .status()
-        .map_err(|error| Error::file(program, "run", &error))?;
-    let output = end_of(&mut output).map_err(|error| Error::file(log, "read", &error))?;
-    Ok(Ended { status, output })
+    let started = command.spawn();
+    fault::crash("program-started");
+    started
+        .and_then(|mut child| child.wait())
+        .map_err(|error| Error::file(program, "run", &error))
 }
 
-fn private_file(path: &Path) -> std::io::Result<File> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = OpenOptions::new()
+fn private_file(path: &Path) -> Result<File, Error> {
+    store::remove(path)?;
+    OpenOptions::new()
         .read(true)
         .append(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
+        .open(path)
+        .map_err(|error| Error::file(path, "written", &error))
 }
 
 fn end_of(file: &mut File) -> std::io::Result<String> {
@@ -110,6 +164,29 @@ mod tests {
         let ended = run(Path::new("/bin/sh"), ["-c", script], &log).unwrap();
         let words: Vec<&str> = ended.output.split_whitespace().collect();
         assert_eq!(words[1], words[2], "the shell leads the session: {words:?}");
+    }
+
+    #[test]
+    fn who_comes_after_finds_out_what_became_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        assert!(left_behind(&log).unwrap().is_none());
+        let gate = folder.path().join("gate");
+        std::fs::write(&gate, "").unwrap();
+        let script = format!(
+            "echo begun; while [ -e {} ]; do sleep 0.02; done",
+            gate.display()
+        );
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| run_watched(Path::new("/bin/sh"), ["-c", &script], &log));
+            while !matches!(left_behind(&log), Ok(Some(Left::Running))) {
+                assert!(!run.is_finished());
+            }
+            std::fs::remove_file(&gate).unwrap();
+            assert_eq!(run.join().unwrap().unwrap().output, "begun");
+        });
+        let left = left_behind(&log).unwrap();
+        assert!(matches!(left, Some(Left::Ended(output)) if output == "begun"));
     }
 
     #[test]

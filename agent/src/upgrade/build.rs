@@ -4,6 +4,7 @@ use super::plan::BuildRequest;
 use super::{Progress, Watcher};
 use crate::api::{DeviceInfo, Phase, RequestBody};
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::server::answers::{self, Finished, ImageFile};
 use crate::server::{self, clean, is_plain_name, BuildState, Client};
 use std::time::{Duration, Instant};
@@ -116,6 +117,7 @@ pub fn wait_for(
             hash.clone_from(&waiting.request_hash);
         }
         watcher.progress(shown(&waiting, &hash));
+        fault::crash("build-waiting");
         let pause = pace.pause(asked, waiting.queue_position);
         asked = asked.saturating_add(1);
         state = loop {

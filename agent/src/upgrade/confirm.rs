@@ -108,9 +108,14 @@ pub fn confirm(
         say(&error);
     }
     let mut history = history(paths)?;
-    history.insert(0, record.clone());
-    history.truncate(HISTORY_LIMIT);
-    store::write(&history_file(paths), &history)?;
+    // It was written down already if we died before the promise was withdrawn.
+    let same =
+        |former: &Record| (former.upgrade.at, &former.upgrade.to) == (pending.at, &pending.to);
+    if !history.first().is_some_and(same) {
+        history.insert(0, record.clone());
+        history.truncate(HISTORY_LIMIT);
+        store::write(&history_file(paths), &history)?;
+    }
     withdraw(paths)?;
     Ok(record)
 }

@@ -4,10 +4,11 @@ use super::build::Built;
 use super::{Progress, Watcher};
 use crate::api::Phase;
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::server::{self, recover, Body, Client};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -117,6 +118,7 @@ impl Part {
             }
             _ => {}
         }
+        fault::point("download-create").map_err(|error| Error::file(&path, "created", &error))?;
         // O_EXCL: whoever else has a file or a link there since, it is not used.
         let file = OpenOptions::new()
             .write(true)
@@ -157,8 +159,7 @@ impl Part {
                 return Err(other_size(self.total, self.received));
             }
             self.hash.update(bytes);
-            self.file
-                .write_all(bytes)
+            fault::write_all("download-write", &mut self.file, bytes)
                 .map_err(|error| Error::file(&self.path, "written", &error))?;
             teller.progress(self.received);
         }
@@ -179,9 +180,11 @@ impl Part {
             ));
         }
         let path = self.folder.join("firmware.bin");
-        std::fs::rename(&self.path, &path)
+        fault::point("download-rename")
+            .and_then(|()| std::fs::rename(&self.path, &path))
             .map_err(|error| Error::file(&path, "written", &error))?;
         self.kept = true;
+        fault::crash("download-renamed");
         Ok(Downloaded {
             path,
             size: self.received,

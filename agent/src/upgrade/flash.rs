@@ -8,15 +8,16 @@ use super::newest::USE_FORCE;
 use super::verify::VerifiedImage;
 use crate::api::Release;
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::paths::{Paths, STATE_FOLDER};
 use crate::settings::Settings;
 use crate::store;
-use crate::system::programs::{self, Ended};
+use crate::system::programs::{self, Ended, Left};
 use crate::system::room;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// In the router's terms.
 pub const SYSUPGRADE: &str = "/sbin/sysupgrade";
@@ -63,17 +64,41 @@ pub fn flash(
 ) -> Result<Started, Error> {
     allowed(image, flash)?;
     room::require(before.paths, 0)?;
-    let log = before.paths.real(STATE_FOLDER).join("sysupgrade.log");
+    let log = before.paths.real(STATE_FOLDER).join("flash.log");
     pre_install(before, &log, tell)?;
     back_up(before, &log, tell)?;
     image.unchanged()?;
-    confirm::promise(before.paths, &pending(before, image, flash))?;
-    tell(SYSUPGRADE);
-    let result = sysupgrade(before.paths, image.real_path(), flash.keep, &log);
+    let promised = confirm::promise(before.paths, &pending(before, image, flash));
+    let result = promised.and_then(|()| {
+        tell(SYSUPGRADE);
+        sysupgrade(before.paths, image.real_path(), flash.keep)
+    });
+    fault::crash("sysupgrade-ended");
     if result.is_err() {
-        confirm::withdraw(before.paths)?;
+        withdraw(before.paths)?;
     }
     result
+}
+
+/// Where sysupgrade's words are while it runs.
+fn log_file(paths: &Paths) -> PathBuf {
+    paths.real(STATE_FOLDER).join("sysupgrade.log")
+}
+
+/// What there is of a sysupgrade that a former daemon called; none: it was never called.
+pub fn left_behind(paths: &Paths) -> Result<Option<Left>, Error> {
+    programs::left_behind(&log_file(paths))
+}
+
+/// Whether procd takes over after these words.
+pub fn has_begun(output: &str) -> bool {
+    output.contains(BEGUN)
+}
+
+/// Takes the promise back: nothing was flashed.
+pub fn withdraw(paths: &Paths) -> Result<(), Error> {
+    store::remove(&log_file(paths))?;
+    confirm::withdraw(paths)
 }
 
 /// Whether the owner's wishes and the image go together.
@@ -152,17 +177,23 @@ fn back_up(before: &Before<'_>, log: &Path, tell: &mut dyn FnMut(&str)) -> Resul
 }
 
 /// Never with `-F`: what sysupgrade refuses is not flashed.
-fn sysupgrade(paths: &Paths, image: &Path, keep: bool, log: &Path) -> Result<Started, Error> {
+fn sysupgrade(paths: &Paths, image: &Path, keep: bool) -> Result<Started, Error> {
+    fault::crash("sysupgrade-call");
     let mut arguments = Vec::new();
     if !keep {
         arguments.push(OsString::from("-n"));
     }
     arguments.push(image.as_os_str().to_owned());
-    judge(&programs::run(&paths.real(SYSUPGRADE), arguments, log)?)
+    let program = paths.real(SYSUPGRADE);
+    judge(&programs::run_watched(
+        &program,
+        arguments,
+        &log_file(paths),
+    )?)
 }
 
 fn judge(ended: &Ended) -> Result<Started, Error> {
-    let began = ended.output.contains(BEGUN);
+    let began = has_begun(&ended.output);
     match (ended.status.code(), ended.status.signal()) {
         (Some(code), _) if TAKEN_OVER.contains(&code) => Ok(Started),
         (None, Some(_)) if began => Ok(Started),

@@ -8,6 +8,7 @@ use super::promise::{Downloaded, Promise};
 use super::{beside, newest, rebuild, trust};
 use crate::api::{self, CheckResult, ImageCheck, Release};
 use crate::error::{Error, Kind};
+use crate::fault;
 use crate::paths::Paths;
 use crate::settings::{Settings, SignaturePolicy};
 use crate::system::room;
@@ -295,6 +296,7 @@ fn read(
 ) -> Result<Report, Error> {
     let board = firmware::Device::new(&device.info.board_name, Some(&device.compat_version));
     let mut file = &candidate.file;
+    fault::point("verify-read").map_err(|error| Error::file(&candidate.path, "read", &error))?;
     // For a clock that stands before 1970, 1970.
     let now = u64::try_from(terms.now).unwrap_or(0);
     firmware::judge(&mut file, &board, keys, now)

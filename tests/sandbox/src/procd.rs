@@ -57,6 +57,8 @@ pub struct State {
     pub no_daemon: bool,
     /// Counts the reboots.
     pub boots: u32,
+    /// The SHA-256 of each image that was written to the flash.
+    pub flashed: Vec<String>,
     /// The daemon's process id.
     pub daemon: Option<u32>,
     pub(crate) stop: bool,
@@ -281,11 +283,12 @@ impl Runner {
         self.end_daemon();
         let flash_fails = lock(&self.state).flash_fails;
         if !flash_fails {
-            if let Err(error) = self
-                .files
-                .flash(&self.files.real(&arguments.path), arguments.keep)
-            {
-                eprintln!("procd: the image can't be flashed: {error}");
+            let image = self.files.real(&arguments.path);
+            let flashed = sysupgrade::sha256(&image)
+                .and_then(|sum| self.files.flash(&image, arguments.keep).map(|()| sum));
+            match flashed {
+                Ok(sum) => lock(&self.state).flashed.push(sum),
+                Err(error) => eprintln!("procd: the image can't be flashed: {error}"),
             }
         }
         if let Err(error) = self.files.boot() {

@@ -60,6 +60,13 @@ pub fn verdict(root: &Path, image: &Path) -> Result<Verdict, crate::Error> {
     })
 }
 
+/// Of an image, hexadecimal.
+pub fn sha256(image: &Path) -> Result<String, crate::Error> {
+    let device = Device::new("", None);
+    let report = firmware::judge(&mut File::open(image)?, &device, &KeyRing::new(), 0)?;
+    Ok(report.sha256.to_string())
+}
+
 fn validate(root: &Path, image: &Path) -> ExitCode {
     match verdict(root, image) {
         Ok(Verdict::Match) => ExitCode::SUCCESS,

@@ -217,6 +217,34 @@ fn a_daemon_killed_while_sysupgrade_works_leaves_it_alone() {
 }
 
 #[test]
+fn a_sysupgrade_that_gives_up_while_the_daemon_is_away_is_told_of() {
+    let world = world();
+    let router = router(&world.url(), None);
+    let gate = at(&router, "/gate");
+    std::fs::write(&gate, "").unwrap();
+    let program = format!(
+        "#!/bin/sh\n: > {0}.passed\nwhile [ -e {0} ]; do sleep 0.05; done\necho Cannot save config\nexit 1\n",
+        gate.display()
+    );
+    gate::script(&router, "/sbin/sysupgrade", &program);
+    let id = start(&router, json!({"goal": "upgrade"}));
+    let passed = at(&router, "/gate.passed");
+    assert!(until(|| passed.exists().then_some(())).is_some());
+    kill_daemon(&router);
+    assert_eq!(status(&router).job.unwrap().phase, Phase::Flashing);
+    std::fs::remove_file(gate).unwrap();
+    let status = wait_phase(&router, Phase::Failed);
+    let job = status.job.unwrap();
+    let error = job.error.unwrap();
+    assert_eq!((job.id, error.kind), (id, Kind::Sysupgrade), "{error:?}");
+    assert!(error.message.contains("nothing was flashed"), "{error:?}");
+    assert_eq!(error.detail, "Cannot save config");
+    let promise = at(&router, "/etc/attended-sysupgrade/pending.json");
+    assert!(!promise.exists());
+    assert_eq!(router.procd().unwrap().state().boots, 0);
+}
+
+#[test]
 fn a_daemon_killed_before_sysupgrade_was_called_has_flashed_nothing() {
     let world = world();
     let settings = "config agent 'agent'\n\toption pre_install '/hook'\n";

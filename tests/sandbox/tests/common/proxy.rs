@@ -38,6 +38,13 @@ impl Request {
         self.line.starts_with("GET /api/v1/build/")
     }
 
+    /// From which byte on it wants a file, where it says so.
+    pub fn range(&self) -> Option<usize> {
+        let headers = self.headers.to_ascii_lowercase();
+        let (_, range) = headers.split_once("range: bytes=")?;
+        range.split_once('-')?.0.parse().ok()
+    }
+
     /// Whether it fetches an image.
     pub fn is_image(&self) -> bool {
         self.line.starts_with("GET /store/") && !self.is_beside()
