@@ -280,7 +280,7 @@ impl Engine {
     }
 
     /// A job that has nothing to do any more but to flash.
-    fn new_job_with(&mut self, image: &Image) {
+    pub(super) fn new_job_with(&mut self, image: &Image) {
         self.new_job(Goal::Upgrade, Phase::Ready);
         if let Some(job) = &mut self.remembered.status.job {
             job.version.clone_from(&image.version);
@@ -326,12 +326,11 @@ impl Engine {
         let settings = Settings::read(&self.paths)?;
         match (path, self.hand.clone()) {
             (_, Some(image)) if in_hand && image.stands_under(&settings) => {
-                self.work = Some(self.flash(image.clone())?);
-                if self.phase() != Some(Phase::Ready) {
-                    // The job that fetched it has ended, because the flash was refused.
-                    self.new_job_with(image.image());
+                let work = self.flash(image);
+                if let (Err(error), Some(Phase::Flashing)) = (&work, self.phase()) {
+                    self.end_with(error.clone())?;
                 }
-                self.move_job(Move::Reach(Phase::Flashing));
+                self.work = Some(work?);
             }
             (None, None) if self.remembered.status.image.is_none() => return Ok(None),
             (path, _) => {
@@ -599,7 +598,7 @@ impl Engine {
 
     /// Remembers what is going on. Where it can't be written (no space in /tmp), that must not end
     /// what it is about: the log says so.
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         self.changed = true;
         let wanted = Settings::read(&self.paths).is_ok_and(|settings| settings.login_notice);
         let notice = self.remembered.status.notice.as_ref().filter(|_| wanted);

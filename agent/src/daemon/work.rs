@@ -211,13 +211,11 @@ impl Engine {
                 return Ok(None);
             }
         }
-        let work = self.flash(image)?;
-        self.move_job(Move::Reach(Phase::Flashing));
-        Ok(Some(work))
+        self.flash(image).map(Some)
     }
 
     /// Begins to flash, unless the owner's wishes and the image do not go together.
-    pub(super) fn flash(&self, image: Arc<VerifiedImage>) -> Result<Work, Error> {
+    pub(super) fn flash(&mut self, image: Arc<VerifiedImage>) -> Result<Work, Error> {
         let mut settings = Settings::read(&self.paths)?;
         if let Some(hook) = &self.wishes.pre_install {
             settings.pre_install = Some(hook.clone());
@@ -228,6 +226,13 @@ impl Engine {
         };
         flash::allowed(&image, &wanted)?;
         let (device, packages) = router::device_and_packages(&self.paths)?;
+        if self.phase() != Some(Phase::Ready) {
+            // The job that fetched it has ended, because the flash was refused.
+            self.new_job_with(image.image());
+        }
+        // Remembered before anything happens: who comes after us has to know.
+        self.move_job(Move::Reach(Phase::Flashing));
+        self.save();
         let paths = self.paths.clone();
         let task = Task::thread(move |teller| {
             let before = Before {

@@ -113,6 +113,13 @@ struct Expected {
     image: Vec<u8>,
 }
 
+impl Expected {
+    fn is_all_that_was_flashed(&self, faulty: &Faulty) {
+        let flashed = faulty.router.procd().unwrap().state().flashed.clone();
+        assert_eq!(flashed, [self.sha256.as_str()]);
+    }
+}
+
 fn expected(world: &World) -> Expected {
     let router = router(&world.url(), None);
     start_download(&router);
@@ -209,10 +216,7 @@ fn judge(faulty: &Faulty, point: &str, fault: &str, expected: &Expected) -> End 
     let history: asu::api::History = call(router, "history", json!({})).unwrap();
     assert_eq!(history.upgrades.len(), 1, "{history:?}");
     assert_eq!(history.upgrades[0].result, Outcome::Confirmed);
-    assert_eq!(
-        router.procd().unwrap().state().flashed,
-        [expected.sha256.clone()]
-    );
+    expected.is_all_that_was_flashed(faulty);
     nothing_unverified(faulty);
     no_panic(router);
     end
@@ -243,8 +247,8 @@ fn table<T: Sync>(title: &str, cases: &[T], case: impl Fn(&T) -> (String, End) +
     let rows = rows.into_inner().unwrap();
     assert_eq!(rows.len(), cases.len());
     let rows: String = rows.into_iter().map(|row| format!("  {row}\n")).collect();
-    // Uncaptured.
-    write!(std::io::stderr(), "{title}:\n{rows}").unwrap();
+    let mut uncaptured = std::io::stderr();
+    write!(uncaptured, "{title}:\n{rows}").unwrap();
 }
 
 #[test]
@@ -327,10 +331,7 @@ fn connection_cut_at_each_64_kib() {
         nothing_unverified(&faulty);
         let Some(piece) = case else {
             assert_eq!(end, End::Upgraded);
-            assert_eq!(
-                faulty.router.procd().unwrap().state().flashed,
-                [expected.sha256.clone()]
-            );
+            expected.is_all_that_was_flashed(&faulty);
             return ("each in turn".to_owned(), end);
         };
         assert_eq!(end, End::Failed(Kind::Offline));
@@ -338,10 +339,7 @@ fn connection_cut_at_each_64_kib() {
         proxy.pass();
         start(&faulty.router, json!({"goal": "upgrade"}));
         assert_eq!(wait_upgraded(&faulty.router).result, Outcome::Confirmed);
-        assert_eq!(
-            faulty.router.procd().unwrap().state().flashed,
-            [expected.sha256.clone()]
-        );
+        expected.is_all_that_was_flashed(&faulty);
         (format!("{:6} KiB, for good", piece * STEP / 1024), end)
     });
 }

@@ -231,7 +231,8 @@ fn a_sysupgrade_that_gives_up_while_the_daemon_is_away_is_told_of() {
     let passed = at(&router, "/gate.passed");
     assert!(until(|| passed.exists().then_some(())).is_some());
     kill_daemon(&router);
-    assert_eq!(status(&router).job.unwrap().phase, Phase::Flashing);
+    let job = status(&router).job.unwrap();
+    assert_eq!((job.id, job.phase), (id, Phase::Flashing), "{job:?}");
     std::fs::remove_file(gate).unwrap();
     let status = wait_phase(&router, Phase::Failed);
     let job = status.job.unwrap();
