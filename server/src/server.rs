@@ -37,7 +37,8 @@ pub struct Server {
 pub fn start(config: Config) -> Result<Server, Error> {
     std::fs::create_dir_all(&config.store).map_err(Error::io(&config.store))?;
     let queue = Queue::open(&config)?;
-    let workshop = Workshop::new(Arc::new(config.clone()), queue)?;
+    let site = Site::new(&config.upstream_url, config.upstream_lifetime);
+    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone())?;
     let name = PathBuf::from(config.listen.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -50,7 +51,7 @@ pub fn start(config: Config) -> Result<Server, Error> {
         .map_err(Error::io(&name))?;
     let addr = listener.local_addr().map_err(Error::io(&name))?;
     let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || serve(runtime, listener, workshop, stopped));
+    let thread = std::thread::spawn(move || serve(runtime, listener, workshop, site, stopped));
     Ok(Server {
         addr,
         stop: Some(stop),
@@ -62,10 +63,10 @@ fn serve(
     runtime: Runtime,
     listener: TcpListener,
     workshop: Workshop,
+    site: Site,
     stopped: oneshot::Receiver<()>,
 ) {
     let Workshop { config, queue, .. } = workshop.clone();
-    let site = Site::new(&config.upstream_url, config.upstream_lifetime);
     for _ in 0..config.workers {
         runtime.spawn(workshop.clone().work());
     }
@@ -81,7 +82,7 @@ fn serve(
     runtime.shutdown_timeout(PARTING);
 }
 
-/// Forgets old builds from time to time, also while nobody asks for new ones.
+/// Removes old builds from time to time, also while nobody asks for new ones.
 async fn tidy(queue: Queue) {
     loop {
         tokio::time::sleep(TIDYING).await;

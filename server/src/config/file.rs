@@ -43,6 +43,8 @@ struct File {
     admin_token: Option<String>,
     contact: Option<String>,
     work: Option<PathBuf>,
+    keys: Option<PathBuf>,
+    imagebuilders_mb: Option<u64>,
     isolation: Option<Isolation>,
     build_hosts: Option<Vec<String>>,
     limits: LimitsEntry,
@@ -64,6 +66,7 @@ struct Times {
     build: Option<Span>,
     upstream: Option<Span>,
     client: Option<Span>,
+    keep_imagebuilders: Option<Span>,
     keep_versioned: Option<Span>,
     keep_unversioned: Option<Span>,
     keep_defaults: Option<Span>,
@@ -129,6 +132,8 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     let mut config = standard(file.data.as_deref().unwrap_or(data));
     set(&mut config.listen, file.listen);
     set(&mut config.store, file.store);
+    config.keys = file.keys;
+    set(&mut config.imagebuilders_mb, file.imagebuilders_mb);
     set(&mut config.work, file.work);
     set(&mut config.isolation, file.isolation);
     set(&mut config.build_hosts, file.build_hosts);
@@ -153,6 +158,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     span(&mut config.job_timeout, times.build);
     span(&mut config.upstream_lifetime, times.upstream);
     span(&mut config.patience, times.client);
+    span(&mut config.imagebuilders_keep, times.keep_imagebuilders);
     span(&mut config.lifetimes.versioned, times.keep_versioned);
     span(&mut config.lifetimes.unversioned, times.keep_unversioned);
     span(&mut config.lifetimes.defaults, times.keep_defaults);

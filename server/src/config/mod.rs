@@ -25,6 +25,13 @@ pub struct Config {
     pub imagebuilders: PathBuf,
     /// ImageBuilders elsewhere: (version, target) → folder. They come before those below `imagebuilders`.
     pub imagebuilder_folders: BTreeMap<(String, String), PathBuf>,
+    /// A folder of public keys, as a router has in `/etc/opkg/keys`: whose ImageBuilders are fetched from the download site.
+    /// Without it none are.
+    pub keys: Option<PathBuf>,
+    /// How long an unused ImageBuilder is kept.
+    pub imagebuilders_keep: Duration,
+    /// How much disk all fetched ImageBuilders together may take, in MiB.
+    pub imagebuilders_mb: u64,
     /// The branches that are offered; their versions come from the download site.
     pub branches: Vec<Branch>,
     /// How many builds run at once. Those in one ImageBuilder's folder wait for each other.
@@ -175,6 +182,9 @@ impl Config {
             state: None,
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),
+            keys: None,
+            imagebuilders_keep: Duration::from_secs(30 * 24 * HOUR),
+            imagebuilders_mb: 50 << 10,
             branches: std::iter::once(Branch::snapshot())
                 .chain(releases)
                 .collect(),

@@ -5,8 +5,8 @@ use crate::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// The folder of the ImageBuilder for a version and target, if the server has one. Neither leads out of `imagebuilders`,
-/// whatever the download site calls its targets.
+/// Where the ImageBuilder for a version and target is, or is to be. Neither leads out of `imagebuilders`, whatever the
+/// download site calls its targets.
 pub fn folder(config: &Config, version: &str, target: &str) -> Option<PathBuf> {
     let plain = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -19,8 +19,7 @@ pub fn folder(config: &Config, version: &str, target: &str) -> Option<PathBuf> {
         .imagebuilder_folders
         .get(&(version.to_owned(), target.to_owned()))
         .cloned();
-    let folder = named.unwrap_or_else(|| config.imagebuilders.join(version).join(target));
-    folder.join("Makefile").is_file().then_some(folder)
+    Some(named.unwrap_or_else(|| config.imagebuilders.join(version).join(target)))
 }
 
 /// What `make info` says.
@@ -126,19 +125,13 @@ mod tests {
     fn folders_stay_where_they_are() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let inside = dir.path().join("ib");
-        for place in [
-            dir.path().join("a/b"),
-            dir.path().join("ib/1.0/a/b"),
-            dir.path().join("a"),
-        ] {
-            std::fs::create_dir_all(&place).expect("folder");
-            std::fs::write(place.join("Makefile"), "").expect("file");
-        }
         let config = Config::new("http://127.0.0.1:1", "/nonexistent", &inside);
         assert_eq!(folder(&config, "1.0", "a/b"), Some(inside.join("1.0/a/b")));
         let absolute = format!("{}", dir.path().join("a").display());
         for (version, target) in [
-            ("1.0", "a/c"),
+            ("1.0", "a"),
+            ("1.0", "a/.."),
+            ("1.0", "a/b/c"),
             ("1.0", "../../a"),
             ("..", "a/b"),
             ("1.0", &absolute),

@@ -1,5 +1,6 @@
 //! One build, step by step.
 
+mod builders;
 mod complaints;
 mod imagebuilder;
 mod place;
@@ -8,7 +9,9 @@ mod room;
 use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
 use crate::request::{changes, packages_hash};
+use crate::site::Site;
 use crate::{time, Config, Error};
+use builders::Builders;
 use imagebuilder::Info;
 use place::Place;
 pub use room::launch::launch;
@@ -35,6 +38,7 @@ pub struct Workshop {
     /// The builds.
     pub queue: Queue,
     rooms: Rooms,
+    builders: Builders,
 }
 
 /// Why a build came to nothing.
@@ -62,12 +66,14 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Error::Io`] where it has no place to work.
-    pub fn new(config: Arc<Config>, queue: Queue) -> Result<Self, Error> {
+    pub fn new(config: Arc<Config>, queue: Queue, site: Site) -> Result<Self, Error> {
         let rooms = Rooms::new(&config)?;
+        let builders = Builders::new(config.clone(), site)?;
         Ok(Self {
             config,
             queue,
             rooms,
+            builders,
         })
     }
 
@@ -146,11 +152,12 @@ impl Workshop {
         }
         self.begin(job, Step::ContainerSetup).await?;
         let (version, target) = (&job.request.version, &job.request.target);
-        let Some(folder) = imagebuilder::folder(&self.config, version, target) else {
-            return fail(format!(
-                "There is no ImageBuilder for {version} {target} on this server"
-            ));
-        };
+        let builder = self
+            .builders
+            .get(version, target)
+            .await
+            .map_err(Failure::Build)?;
+        // Fetching an ImageBuilder is not counted: others will use it too.
         let deadline = Instant::now() + self.config.job_timeout;
         let place = Place::new(&self.config.store, &job.folder())
             .map_err(|error| Failure::Build(format!("There is no room for images: {error}")))?;
@@ -159,9 +166,13 @@ impl Workshop {
                 Failure::Build(format!("The script could not be stored: {error}"))
             })?;
         }
-        let room = self.rooms.open(&folder, &place).await.map_err(|error| {
-            Failure::Build(format!("The ImageBuilder could not be set up: {error}"))
-        })?;
+        let room = self
+            .rooms
+            .open(&builder.folder, &place)
+            .await
+            .map_err(|error| {
+                Failure::Build(format!("The ImageBuilder could not be set up: {error}"))
+            })?;
         let info = self.info(job, &room, deadline).await?;
         let packages =
             imagebuilder::build_packages(&job.request.packages, &info, job.request.diff_packages);

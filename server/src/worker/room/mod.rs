@@ -6,14 +6,14 @@
 
 pub mod launch;
 mod proxy;
-mod run;
+pub mod run;
 
 use crate::config::{Isolation, Limits};
 use crate::worker::place::{self, Place};
 use crate::{Config, Error};
 use launch::Confines;
 use proxy::Proxy;
-pub use run::{Output, Stopped};
+pub use run::{size, Output, Stopped};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
