@@ -110,6 +110,7 @@ fn server_500_429_202_forever() {
     let pace = Pace {
         near: Duration::from_millis(1),
         far: Duration::from_millis(1),
+        longest: Duration::from_millis(1),
         patience: Duration::from_millis(300),
         failures: 3,
     };

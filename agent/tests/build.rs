@@ -11,6 +11,7 @@ use asu::server::{Client, Options};
 use asu::upgrade::build::{choose_image, wait_for, Built, Pace};
 use asu::upgrade::{Progress, Watcher};
 use stand_in::{recorded, Reply, StandIn};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Remembers what it is told.
@@ -28,13 +29,23 @@ fn hurry() -> Pace {
     Pace {
         near: pause,
         far: pause,
+        longest: pause,
+        failures: 5,
         ..Pace::default()
     }
 }
 
 /// Answers one after the other, the last one for ever.
 fn in_turn(replies: Vec<Reply>) -> StandIn {
-    StandIn::new(move |_, before| replies[before.min(replies.len() - 1)].clone())
+    let asked = AtomicUsize::new(0);
+    StandIn::new(move |request, _| {
+        // Questions without a body are beside the row: this server does not know them.
+        if request.method == "HEAD" {
+            return Reply::json(405, "");
+        }
+        let before = asked.fetch_add(1, Ordering::SeqCst);
+        replies[before.min(replies.len() - 1)].clone()
+    })
 }
 
 fn wait(server: &StandIn, pace: &Pace) -> (Result<Finished, Error>, Vec<Progress>) {
@@ -154,6 +165,42 @@ fn a_server_that_is_away_for_a_moment_is_waited_for() {
         Kind::Overloaded,
         "the request itself is sent once"
     );
+}
+
+#[test]
+fn a_long_queue_costs_the_server_little() {
+    let asked = AtomicUsize::new(0);
+    let server = StandIn::new(move |request, _| match request.method.as_str() {
+        "HEAD" => match asked.fetch_add(1, Ordering::SeqCst) {
+            left @ ..20 => {
+                let position = (20 - left).to_string();
+                Reply::with_headers(202, &[("X-Queue-Position", &position)], "")
+            }
+            _ => Reply::with_headers(202, &[("X-Queue-Position", "0")], ""),
+        },
+        "POST" => Reply::json(
+            202,
+            r#"{"detail": "queued", "queue_position": 21, "request_hash": "613c"}"#,
+        ),
+        _ => Reply::recorded("079"),
+    });
+    let (finished, notes) = wait(&server, &hurry());
+    assert!(finished.is_ok());
+    let positions: Vec<_> = notes
+        .iter()
+        .filter_map(|note| note.queue_position)
+        .collect();
+    assert_eq!(positions, (1..=21).rev().collect::<Vec<_>>());
+    assert!(notes
+        .iter()
+        .skip(1)
+        .all(|note| note.phase == Some(Phase::Queued)));
+    let lines = server.lines();
+    let with_body = lines
+        .iter()
+        .filter(|line| !line.starts_with("HEAD"))
+        .count();
+    assert_eq!((with_body, lines.len()), (2, 23), "{lines:?}");
 }
 
 #[test]

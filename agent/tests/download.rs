@@ -1,5 +1,5 @@
 //! An image on its way to the disk, over connections that break and from servers that lie.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "common/stand_in.rs"]
 mod stand_in;
@@ -51,16 +51,13 @@ fn built(content: &[u8]) -> Built {
 fn fetch(server: &StandIn, folder: &Path, watcher: &mut dyn Watcher) -> Result<Downloaded, Error> {
     let patience = Patience {
         pause: Duration::from_millis(1),
+        breaks: 3,
         ..Patience::default()
     };
     let client = Client::with_patience(&server.url(), &Options::default(), patience).unwrap();
-    download(
-        &client,
-        &built(&content()),
-        folder,
-        &mut |_| Ok(()),
-        watcher,
-    )
+    let built = built(&content());
+    let image = download(&client, &built, folder, &mut |_| Ok(()), watcher)?;
+    Ok(image.expect("it is gone"))
 }
 
 /// Fails, and leaves nothing.
@@ -196,16 +193,105 @@ fn a_server_without_ranges_ends_a_broken_download() {
     assert_eq!(refused(&server).kind, Kind::Offline);
 }
 
+/// The header line of a validator.
+fn etag(etag: &str) -> String {
+    format!("ETag: \"{etag}\"\r\n")
+}
+
 #[test]
-fn an_image_that_changed_meanwhile_is_refused() {
-    let server = StandIn::new(|_, before| match before {
-        0 => raw(head(200, 200_000, ""), &content()[..1000]),
-        _ => raw(
-            head(206, 1, "Content-Range: bytes 1000-1000/1001\r\n"),
-            b"x",
-        ),
+fn a_file_that_changed_meanwhile_is_fetched_anew() {
+    let server = StandIn::new(|request, before| match before {
+        0 => raw(head(200, 300_000, &etag("old")), &[7; 50_000]),
+        _ => {
+            assert_eq!(request.header("if-range"), Some("\"old\""));
+            raw(head(200, 200_000, &etag("new")), &content())
+        }
     });
-    assert_eq!(refused(&server).kind, Kind::Checksum);
+    let folder = tempfile::tempdir().unwrap();
+    let image = fetch(&server, folder.path(), &mut ()).unwrap();
+    assert_eq!(std::fs::read(image.path).unwrap(), content());
+    assert_eq!(server.requests()[1].header("range"), Some("bytes=50000-"));
+}
+
+#[test]
+fn what_says_if_it_is_the_same_file() {
+    for (headers, expected) in [
+        (etag("a"), Some("\"a\"")),
+        ("ETag: W/\"a\"\r\n".to_owned(), None),
+        (
+            "ETag: W/\"a\"\r\nLast-Modified: Fri, 20 Nov 2026 12:12:28 GMT\r\n".to_owned(),
+            Some("Fri, 20 Nov 2026 12:12:28 GMT"),
+        ),
+        (String::new(), None),
+    ] {
+        let server = StandIn::new(move |request, _| match request.header("range") {
+            None => raw(head(200, 200_000, &headers), &content()[..100_000]),
+            Some(_) => in_parts(request, 200_000),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        fetch(&server, folder.path(), &mut ()).unwrap();
+        assert_eq!(server.requests()[1].header("if-range"), expected);
+    }
+}
+
+#[test]
+fn a_file_that_became_shorter_is_fetched_anew() {
+    let server = StandIn::new(|request, before| match (before, request.header("range")) {
+        (0, _) => raw(head(200, 300_000, ""), &[7; 250_000]),
+        (_, Some(_)) => Reply::json(416, "{}"),
+        _ => raw(head(200, 200_000, ""), &content()),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let image = fetch(&server, folder.path(), &mut ()).unwrap();
+    assert_eq!(std::fs::read(image.path).unwrap(), content());
+}
+
+#[test]
+fn a_part_of_another_file_is_not_joined() {
+    // The rest says that the whole is one byte longer now: begun anew, and it is what was announced.
+    let server = StandIn::new(|request, before| match before {
+        0 => raw(head(200, 200_000, ""), &content()[..1000]),
+        1 => raw(
+            head(206, 199_001, "Content-Range: bytes 1000-200000/200001\r\n"),
+            &[7; 199_001],
+        ),
+        _ => in_parts(request, 200_000),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let image = fetch(&server, folder.path(), &mut ()).unwrap();
+    assert_eq!(std::fs::read(image.path).unwrap(), content());
+}
+
+#[test]
+fn what_a_proxy_joined_wrongly_is_fetched_once_more_as_a_whole() {
+    let server = StandIn::new(|request, before| match before {
+        0 => raw(head(200, 200_000, ""), &content()[..100_000]),
+        // The right range with the wrong bytes.
+        1 => raw(
+            head(
+                206,
+                100_000,
+                "Content-Range: bytes 100000-199999/200000\r\n",
+            ),
+            &content()[..100_000],
+        ),
+        _ => in_parts(request, 200_000),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let image = fetch(&server, folder.path(), &mut ()).unwrap();
+    assert_eq!(std::fs::read(image.path).unwrap(), content());
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_server_that_is_away_at_first_is_asked_again() {
+    let server = StandIn::new(|request, before| match before {
+        0 => Reply::Raw(Vec::new()),
+        1 => Reply::json(503, "{}"),
+        _ => in_parts(request, 200_000),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fetch(&server, folder.path(), &mut ()).unwrap();
 }
 
 #[test]
@@ -248,10 +334,12 @@ fn an_image_with_another_hash_is_refused() {
 
 #[test]
 fn an_image_that_is_gone() {
-    assert_eq!(
-        refused(&StandIn::always(Reply::json(404, "{}"))).kind,
-        Kind::Server
-    );
+    let server = StandIn::always(Reply::json(404, "{}"));
+    let client = Client::new(&server.url(), &Options::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let built = built(&content());
+    let gone = download(&client, &built, folder.path(), &mut |_| Ok(()), &mut ()).unwrap();
+    assert!(gone.is_none());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn poll(client: &Client) -> Result<(), server::Error> {
 }
 
 fn image(client: &Client) -> Result<(), server::Error> {
-    client.open_image("613c", "a.bin", 0).map(drop)
+    client.open_image("613c", "a.bin", 0, None).map(drop)
 }
 
 /// The error of a call as the job tells it.
@@ -529,14 +529,14 @@ fn names_from_the_server_never_leave_their_folder() {
     let server = StandIn::always(Reply::json(200, "{}"));
     let client = Client::new(&server.url(), &Options::default()).unwrap();
     for name in ["../x", "a/b", "..", ".x", "", "a\0", "a b", "a?b"] {
-        let opened = client.open_image("613c", name, 0).map(drop);
+        let opened = client.open_image("613c", name, 0, None).map(drop);
         assert!(
             matches!(opened, Err(server::Error::Unfit("file name", _))),
             "{name:?}"
         );
     }
     for folder in ["../x", "/x", "a//b", "", "a/..", "http://x"] {
-        let opened = client.open_image(folder, "a.bin", 0).map(drop);
+        let opened = client.open_image(folder, "a.bin", 0, None).map(drop);
         assert!(
             matches!(opened, Err(server::Error::Unfit("bin_dir", _))),
             "{folder:?}"

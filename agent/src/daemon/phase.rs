@@ -72,8 +72,10 @@ pub fn step(from: Phase, to: Move) -> Result<Phase, Illegal> {
         (same, Move::Reach(next)) if same == next => Some(next),
         // A server that restarts its worker puts a started build back into the queue.
         (Building, Move::Reach(Queued)) => Some(Queued),
-        // A request that the server forgot is asked for again.
-        (Queued | Building, Move::Reach(Requesting)) => Some(Requesting),
+        // A request that the server forgot, or whose image it threw away, is asked for again.
+        (Queued | Building | Downloading, Move::Reach(Requesting)) => Some(Requesting),
+        // The next server begins anew.
+        (Requesting | Queued | Building | Downloading, Move::Reach(Checking)) => Some(Checking),
         (from, Move::Reach(next)) => match (order(from), order(next)) {
             (Some(a), Some(b)) if a < b && may_skip_to(from, next) => Some(next),
             _ => None,
@@ -137,23 +139,28 @@ mod tests {
         (Checking, &[Checking, Requesting], true, true),
         (
             Requesting,
-            &[Requesting, Queued, Building, Downloading],
+            &[Checking, Requesting, Queued, Building, Downloading],
             true,
             true,
         ),
         (
             Queued,
-            &[Requesting, Queued, Building, Downloading],
+            &[Checking, Requesting, Queued, Building, Downloading],
             true,
             true,
         ),
         (
             Building,
-            &[Requesting, Queued, Building, Downloading],
+            &[Checking, Requesting, Queued, Building, Downloading],
             true,
             true,
         ),
-        (Downloading, &[Downloading, Verifying], true, true),
+        (
+            Downloading,
+            &[Checking, Requesting, Downloading, Verifying],
+            true,
+            true,
+        ),
         (Verifying, &[Verifying, Ready], true, true),
         (Ready, &[Ready, Flashing], true, true),
         (Flashing, &[Flashing, Done], true, false),

@@ -8,7 +8,7 @@ mod confine;
 mod run;
 
 pub use confine::MEMORY;
-pub use run::main;
+pub use run::{main, perform, Tell};
 
 use crate::api::{Plan, Versions};
 use crate::error::Error;

@@ -2,12 +2,12 @@
 
 use super::confine::{confine, confine_files};
 use super::{Downloaded, Event, Order, Task};
-use crate::api::{CheckResult, Phase, Plan, Verdict};
+use crate::api::{CheckResult, ImageCheck, Phase, Plan, Verdict};
 use crate::error::{Error, Kind};
 use crate::fault;
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
-use crate::server::{Client, Options};
+use crate::server::{self, Client, Options, Patience};
 use crate::settings::{Settings, SignaturePolicy, FILE as SETTINGS};
 use crate::system::room;
 use crate::text::say;
@@ -24,16 +24,27 @@ const ORDER_LIMIT: u64 = 4 * 1024 * 1024;
 /// The system's certificates (ca-bundle), in the router's terms.
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where there are further servers, one that breaks off so often has had its chance.
+const FEW_BREAKS: u32 = 2;
+
+/// Where events go.
+pub type Tell<'a> = &'a mut dyn FnMut(&Event) -> std::io::Result<()>;
+
 /// Reads the order from standard input, does it, and tells of it on standard output.
 pub fn main(paths: &Paths) -> ExitCode {
-    let mut teller = Teller;
+    let mut tell = |event: &Event| {
+        let line = json::line(event).map_err(std::io::Error::other)?;
+        let mut out = std::io::stdout().lock();
+        out.write_all(&line)?;
+        out.flush()
+    };
     let ordered = confine(paths).and_then(|()| order());
     fault::crash("job-order");
-    let last_word = match ordered.and_then(|order| run(paths, order, &mut teller)) {
-        Ok(event) => event,
-        Err(error) => Event::Failed(error),
-    };
-    match teller.tell(&last_word) {
+    let done = ordered.and_then(|order| {
+        confine_files(paths, order.task == Task::Download)?;
+        perform(paths, &order, &Patience::default(), &mut tell)
+    });
+    match tell(&done.unwrap_or_else(Event::Failed)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -56,64 +67,112 @@ fn order() -> Result<Order, Error> {
     })
 }
 
-/// Writes events; when nobody reads them any more, the job is over.
-struct Teller;
+/// Tells events; when nobody reads them any more, the job is over.
+struct Teller<'a>(Tell<'a>);
 
-impl Teller {
-    fn tell(&mut self, event: &Event) -> std::io::Result<()> {
-        let line = json::line(event).map_err(std::io::Error::other)?;
-        let mut out = std::io::stdout().lock();
-        out.write_all(&line)?;
-        out.flush()
-    }
-}
-
-impl Watcher for Teller {
+impl Watcher for Teller<'_> {
     fn progress(&mut self, progress: Progress) {
-        if self.tell(&Event::Progress(progress)).is_err() {
+        if (self.0)(&Event::Progress(progress)).is_err() {
             std::process::exit(1);
         }
     }
 }
 
-fn run(paths: &Paths, order: Order, teller: &mut Teller) -> Result<Event, Error> {
-    confine_files(paths, order.task == Task::Download)?;
+/// Does what is ordered and tells of it on the way; the answer is the last word.
+///
+/// The servers are asked in their order, each for all of it, until one does it.
+pub fn perform(
+    paths: &Paths,
+    order: &Order,
+    patience: &Patience,
+    tell: Tell<'_>,
+) -> Result<Event, Error> {
+    let inputs = &order.inputs;
+    let settings = &inputs.settings;
+    settings.require_servers()?;
+    let options = options(paths, settings);
+    let mut teller = Teller(tell);
+    let mut faults: Vec<(&str, Error)> = Vec::new();
+    for (n, url) in (1..).zip(&settings.servers) {
+        let mut patience = patience.clone();
+        if n < settings.servers.len() {
+            patience.breaks = patience.breaks.min(FEW_BREAKS);
+        }
+        let client = Client::with_patience(url, &options, patience).map_err(Error::from);
+        match client.and_then(|client| ask(paths, order, &client, &mut teller)) {
+            Err(error) if may_be_the_servers(error.kind) => faults.push((url, error)),
+            result => return result,
+        }
+    }
+    Err(most_telling(faults))
+}
+
+/// Whether another server may do better.
+fn may_be_the_servers(kind: Kind) -> bool {
+    match kind {
+        Kind::Offline | Kind::Overloaded | Kind::Server | Kind::Clock | Kind::Tls => true,
+        // It does not know the release yet, can't build it, or its image is broken.
+        Kind::Unsupported | Kind::Mismatch | Kind::Build | Kind::Checksum => true,
+        _ => false,
+    }
+}
+
+/// Of several servers' faults the first that says more than "not now", and with it all others.
+fn most_telling(faults: Vec<(&str, Error)>) -> Error {
+    let all: Vec<String> = faults
+        .iter()
+        .map(|(url, error)| format!("{url}: {error}"))
+        .collect();
+    let passing = |error: &Error| matches!(error.kind, Kind::Offline | Kind::Overloaded);
+    let telling = faults.iter().position(|(_, error)| !passing(error));
+    let mut errors = faults.into_iter().map(|(_, error)| error);
+    let error = match telling {
+        Some(n) => errors.nth(n),
+        None => errors.next_back(),
+    };
+    match error {
+        Some(error) if all.len() > 1 && error.detail.is_empty() => {
+            error.with_detail(&all.join("\n"))
+        }
+        Some(error) => error,
+        None => Error::new(Kind::Internal, "No upgrade server was asked."),
+    }
+}
+
+/// Asks one server.
+fn ask(
+    paths: &Paths,
+    order: &Order,
+    client: &Client,
+    teller: &mut Teller<'_>,
+) -> Result<Event, Error> {
     let inputs = &order.inputs;
     if order.task == Task::Versions {
-        return first_server(paths, &inputs.settings, |client, url| {
-            let mut versions = offer::versions(
-                &client.overview()?,
-                &inputs.device.info,
-                &inputs.device.running,
-            );
-            versions.server = url.to_owned();
-            Ok(Event::Versions(versions))
-        });
+        let mut versions = offer::versions(
+            &client.overview()?,
+            &inputs.device.info,
+            &inputs.device.running,
+        );
+        client.url().clone_into(&mut versions.server);
+        return Ok(Event::Versions(versions));
     }
     teller.progress(Progress {
         phase: Some(Phase::Checking),
+        server: Some(client.url().to_owned()),
         ..Progress::default()
     });
-    let (client, offer, planned) = first_server(paths, &inputs.settings, |client, url| {
-        teller.progress(Progress {
-            server: Some(url.to_owned()),
-            ..Progress::default()
-        });
-        let offer = choose(&client, inputs)?;
-        let planned = plan(&client, inputs, &offer)?;
-        Ok((client, offer, planned))
-    })?;
+    let offer = choose(client, inputs)?;
+    let planned = plan(client, inputs, &offer)?;
     if order.task == Task::Check {
         let mut plan = planned.plan;
         if offer.limits.prepares {
-            ask_beforehand(&client, &mut plan);
+            ask_beforehand(client, &mut plan);
         }
         return Ok(Event::Plan(Box::new(plan)));
     }
-    let fetched = fetch(paths, inputs, &client, &offer, &planned, teller);
-    match fetched {
+    match fetch(paths, inputs, client, &offer, &planned, teller) {
         Err(error) if error.kind == Kind::Mismatch => {
-            plan_again(paths, inputs, &client, &planned, error, teller)
+            plan_again(paths, inputs, client, &planned, error, teller)
         }
         fetched => fetched,
     }
@@ -141,7 +200,7 @@ fn plan_again(
     client: &Client,
     former: &Planned,
     error: Error,
-    teller: &mut Teller,
+    teller: &mut Teller<'_>,
 ) -> Result<Event, Error> {
     let offer = choose(client, inputs)?;
     let planned = plan(client, inputs, &offer)?;
@@ -149,29 +208,6 @@ fn plan_again(
         true => Err(error),
         false => fetch(paths, inputs, client, &offer, &planned, teller),
     }
-}
-
-/// The first server that can be reached does the work; what any other fault says is the answer.
-fn first_server<T>(
-    paths: &Paths,
-    settings: &Settings,
-    mut work: impl FnMut(Client, &str) -> Result<T, Error>,
-) -> Result<T, Error> {
-    settings.require_servers()?;
-    let options = options(paths, settings);
-    let mut last = None;
-    for url in &settings.servers {
-        match Client::new(url, &options)
-            .map_err(Error::from)
-            .and_then(|client| work(client, url))
-        {
-            Err(error) if matches!(error.kind, Kind::Offline | Kind::Overloaded) => {
-                last = Some(error)
-            }
-            result => return result,
-        }
-    }
-    Err(last.unwrap_or_else(|| Error::new(Kind::Internal, "No upgrade server was asked.")))
 }
 
 fn options(paths: &Paths, settings: &Settings) -> Options {
@@ -243,7 +279,7 @@ fn fetch(
     client: &Client,
     offer: &offer::Offer,
     planned: &Planned,
-    teller: &mut Teller,
+    teller: &mut Teller<'_>,
 ) -> Result<Event, Error> {
     fault::crash("plan-made");
     let request = planned.request(inputs.choice.force)?;
@@ -255,33 +291,19 @@ fn fetch(
         revision: Some(offer.revision.clone()),
         ..Progress::default()
     });
-    teller
-        .tell(&Event::Plan(Box::new(planned.plan.clone())))
-        .map_err(|error| {
-            Error::new(
-                Kind::Internal,
-                format!("Nobody listens to the job: {error}."),
-            )
-        })?;
+    (teller.0)(&Event::Plan(Box::new(planned.plan.clone()))).map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("Nobody listens to the job: {error}."),
+        )
+    })?;
+    let pace = build::Pace {
+        failures: client.patience().breaks,
+        ..build::Pace::new(inputs.choice.poll_interval)
+    };
     let device = &inputs.device.info;
-    let pace = build::Pace::new(inputs.choice.poll_interval);
     let rebuilders = rebuild::ask(others, &options(paths, settings), &request, device, &pace);
-    let built = build::build(client, &request, device, &pace, teller)?;
-    fault::crash("build-done");
-    let mut promise = Promise::new(planned, &request, &built);
-    let changes: BTreeMap<String, String> = offer
-        .package_changes
-        .iter()
-        .filter_map(|change| Some((change.source.clone(), change.target.clone()?)))
-        .collect();
-    let check = promise.check(&inputs.installed, &changes);
-    if check.result == CheckResult::Fail {
-        return Err(Error::new(Kind::Mismatch, check.detail));
-    }
-    let mut room = |size| room::require(paths, size);
-    let downloaded =
-        download::download(client, &built, &paths.real(JOB_FOLDER), &mut room, teller)?;
-    promise.size = downloaded.size;
+    let (built, promise, check) = obtain(paths, inputs, client, offer, planned, &pace, teller)?;
     let beside = match settings.signature {
         SignaturePolicy::Off => BTreeMap::new(),
         _ => signatures(client, &built),
@@ -292,6 +314,42 @@ fn fetch(
         beside,
         rebuilt: second_opinion(rebuilders, &built, settings.rebuilders_required, teller),
     })))
+}
+
+/// Has the image built and fetches it. One that the server has thrown away meanwhile is asked for once
+/// more.
+fn obtain(
+    paths: &Paths,
+    inputs: &Inputs,
+    client: &Client,
+    offer: &offer::Offer,
+    planned: &Planned,
+    pace: &build::Pace,
+    teller: &mut Teller<'_>,
+) -> Result<(build::Built, Promise, ImageCheck), Error> {
+    let request = planned.request(inputs.choice.force)?;
+    let changes: BTreeMap<String, String> = offer
+        .package_changes
+        .iter()
+        .filter_map(|change| Some((change.source.clone(), change.target.clone()?)))
+        .collect();
+    let mut room = |size| room::require(paths, size);
+    let folder = paths.real(JOB_FOLDER);
+    for _ in 0..2 {
+        let built = build::build(client, &request, &inputs.device.info, pace, teller)?;
+        fault::crash("build-done");
+        let mut promise = Promise::new(planned, &request, &built);
+        let check = promise.check(&inputs.installed, &changes);
+        if check.result == CheckResult::Fail {
+            return Err(Error::new(Kind::Mismatch, check.detail));
+        }
+        let downloaded = download::download(client, &built, &folder, &mut room, teller)?;
+        if let Some(downloaded) = downloaded {
+            promise.size = downloaded.size;
+            return Ok((built, promise, check));
+        }
+    }
+    Err(server::Error::Gone.into())
 }
 
 /// The servers that are to build the same, as many as the owner asks for.
@@ -325,7 +383,7 @@ fn second_opinion(
     rebuilders: rebuild::Rebuilders,
     built: &build::Built,
     required: u32,
-    teller: &mut Teller,
+    teller: &mut Teller<'_>,
 ) -> BTreeMap<String, String> {
     if rebuilders.are_at_it() {
         teller.progress(Progress {

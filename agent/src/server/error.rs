@@ -24,6 +24,8 @@ pub enum Error {
     Stalled,
     /// The connection ended in the middle of the answer.
     Cut,
+    /// So often that nobody expects anything of it (times, the last reason).
+    GivenUp(u32, Box<Error>),
     /// The connection is not secure (server, reason).
     Untrusted(String, String),
     /// The connection can't be judged: the router's clock is wrong (seconds since 1970).
@@ -87,6 +89,7 @@ impl Error {
         match self {
             Address(..) | Proxy(_) => Kind::Usage,
             UnknownHost(_) | Unreachable(..) | Silent(_) | Stalled | Cut => Kind::Offline,
+            GivenUp(_, last) => last.kind(),
             Authorities(..) | Untrusted(..) | Downgrade(_) => Kind::Tls,
             Clock(_) => Kind::Clock,
             Unsupported(_)
@@ -178,6 +181,7 @@ impl fmt::Display for Error {
             Silent(server) => write!(f, "The upgrade server {} does not answer. Try again later.", clean(server)),
             Stalled => f.write_str("The upgrade server's answer came too slowly. Try again later."),
             Cut => f.write_str("The connection to the upgrade server ended in the middle of its answer. Try again."),
+            GivenUp(times, last) => write!(f, "The download broke off {times} times and was given up. {last}"),
             Untrusted(server, why) => write!(f, "The connection to {} is not secure: {}. Check the address, and that the package ca-bundle is installed.", clean(server), clean(why)),
             Clock(now) => write!(f, "The router's clock says {}, so certificates can't be judged. Set the time and try again.", date(u64::try_from(*now).unwrap_or(0))),
             Downgrade(to) => write!(f, "The upgrade server sends us from https to {}. That is refused: the connection would no longer be secure.", clean(to)),

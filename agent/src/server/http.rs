@@ -9,7 +9,9 @@ use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use ureq::http::header::{HeaderName, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use ureq::http::header::{
+    HeaderName, CONTENT_LENGTH, CONTENT_TYPE, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
+};
 use ureq::http::Response;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::Agent;
@@ -53,8 +55,10 @@ pub struct Patience {
     pub grace: Duration,
     /// Bytes a second: at less even a small image would take hours.
     pub rate: u64,
-    /// Before a broken download goes on.
+    /// Before a broken download goes on; twice as long after each further break.
     pub pause: Duration,
+    /// So often in a row a download may break, or the question how a build goes fail.
+    pub breaks: u32,
 }
 
 impl Default for Patience {
@@ -65,6 +69,7 @@ impl Default for Patience {
             grace: Duration::from_secs(30),
             rate: 1024,
             pause: Duration::from_secs(3),
+            breaks: 8,
         }
     }
 }
@@ -72,8 +77,12 @@ impl Default for Patience {
 /// What is sent.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
-    /// From this byte on.
-    Get(u64),
+    /// All of it.
+    Get,
+    /// From this byte on, if the file is still the one with this validator.
+    Rest(u64, Option<&'a str>),
+    /// Only the headers.
+    Head,
     /// JSON.
     Post(&'a [u8]),
 }
@@ -133,7 +142,7 @@ impl Http {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.send_once(&url, call)?;
             let moved = matches!(answer.status(), 301 | 302 | 307 | 308)
-                || (answer.status() == 303 && matches!(call, Call::Get(_)));
+                || (answer.status() == 303 && !matches!(call, Call::Post(_)));
             match answer.header(&LOCATION) {
                 Some(location) if moved => url = redirect(&url, location)?,
                 _ => return Ok(answer),
@@ -145,11 +154,15 @@ impl Http {
     fn send_once(&self, url: &str, call: Call<'_>) -> Result<Answer, Error> {
         let agent = self.agent(url)?;
         let sent = match call {
-            Call::Get(0) => agent.get(url).call(),
-            Call::Get(from) => agent
-                .get(url)
-                .header(RANGE, format!("bytes={from}-"))
-                .call(),
+            Call::Get => agent.get(url).call(),
+            Call::Head => agent.head(url).call(),
+            Call::Rest(from, validator) => {
+                let rest = agent.get(url).header(RANGE, format!("bytes={from}-"));
+                match validator {
+                    Some(validator) => rest.header(IF_RANGE, validator).call(),
+                    None => rest.call(),
+                }
+            }
             Call::Post(json) => agent
                 .post(url)
                 .header(CONTENT_TYPE, "application/json")

@@ -22,7 +22,7 @@ use answers::{Finished, Overview, Profile, Progress};
 use http::{Answer, Call, Http};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use ureq::http::header::CONTENT_RANGE;
+use ureq::http::header::{HeaderName, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 
 /// How the agent introduces itself.
 pub const CLIENT: &str = concat!("asu/", env!("CARGO_PKG_VERSION"));
@@ -45,11 +45,19 @@ pub enum BuildState {
     Done(Box<Finished>),
 }
 
+/// How many builds are before ours.
+const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-queue-position");
+
 /// An image, ready to be read.
 pub struct OpenImage {
     /// Bytes of the whole file, as announced.
     pub total: u64,
-    /// The file from the requested place on.
+    /// Where `body` begins: at the requested place, or at 0 where the file has become another one, or
+    /// the server does not do ranges.
+    pub from: u64,
+    /// What tells this file from its successor, for the next request.
+    pub validator: Option<String>,
+    /// The file from there on.
     pub body: Body,
 }
 
@@ -167,7 +175,7 @@ impl Client {
         let (upstream, path) = (address(upstream)?, safe_path("path", path)?);
         let target = safe_path("target", target)?;
         let url = format!("{upstream}/{path}/targets/{target}/profiles.json");
-        let mut answer = self.http.send(&url, Call::Get(0))?;
+        let mut answer = self.http.send(&url, Call::Get)?;
         match answer.status() {
             200 => index::profile_of(&mut answer.body, board),
             404 => Ok(None),
@@ -192,28 +200,59 @@ impl Client {
         state(self.get(&format!("api/v1/build/{hash}"))?, true)
     }
 
-    /// Opens a built image, from `offset` on.
-    pub fn open_image(&self, bin_dir: &str, name: &str, offset: u64) -> Result<OpenImage, Error> {
-        let (folder, name) = (
+    /// How many builds are before ours, by a question without a body; none: the answer has to be asked
+    /// for as a whole.
+    pub fn queue_position(&self, hash: &str) -> Result<Option<u32>, Error> {
+        let hash = safe_name("request_hash", hash)?;
+        let url = format!("{}/api/v1/build/{hash}", self.url);
+        let answer = self.http.send(&url, Call::Head)?;
+        let position = answer.header(&QUEUE_POSITION);
+        Ok(position
+            .filter(|_| answer.status() == 202)
+            .and_then(|position| position.parse().ok()))
+    }
+
+    /// Opens a built image, from `offset` on if it is still the file with that validator.
+    pub fn open_image(
+        &self,
+        bin_dir: &str,
+        name: &str,
+        offset: u64,
+        validator: Option<&str>,
+    ) -> Result<OpenImage, Error> {
+        let (folder, file) = (
             safe_path("bin_dir", bin_dir)?,
             safe_name("file name", name)?,
         );
-        let url = format!("{}/store/{folder}/{name}", self.url);
-        let answer = self.http.send(&url, Call::Get(offset))?;
-        let total = match (answer.status(), offset) {
+        let url = format!("{}/store/{folder}/{file}", self.url);
+        let call = match offset {
+            0 => Call::Get,
+            _ => Call::Rest(offset, validator),
+        };
+        let answer = self.http.send(&url, call)?;
+        let (from, total) = match (answer.status(), offset) {
             _ if answer.is_web_page() => return Err(refusal::of(answer)),
             // Whatever Content-Encoding says: older servers call an `.img.gz` gzip-encoded. The bytes are
             // taken as they come, and the checksum decides whether they are the image.
-            (200, 0) => answer.length(),
-            (206, 1..) => range_total(answer.header(&CONTENT_RANGE), offset),
+            (200, _) => (0, answer.length()),
+            (206, 1..) => {
+                let total = range_total(answer.header(&CONTENT_RANGE), offset);
+                // Another part than the one asked for: whoever stands in between mixes something up.
+                (offset, Some(total.ok_or(Error::Cut)?))
+            }
+            // It has become shorter than what we have.
+            (412 | 416, 1..) => return self.open_image(bin_dir, name, 0, None),
+            (206 | 416, _) => return Err(Error::Cut),
             (404, _) => return Err(Error::Gone),
-            // It does not do ranges, or the file has become shorter: no way to go on.
-            (200 | 206 | 416, _) => return Err(Error::Cut),
             _ => return Err(refusal::of(answer)),
         };
-        let total = total.ok_or(Error::NoLength)?;
+        // A weak ETag says that two files mean the same, not that they are the same.
+        let etag = answer.header(&ETAG).filter(|etag| !etag.starts_with("W/"));
+        let validator = etag.or(answer.header(&LAST_MODIFIED)).map(str::to_owned);
         Ok(OpenImage {
-            total,
+            total: total.ok_or(Error::NoLength)?,
+            from,
+            validator,
             body: answer.body,
         })
     }
@@ -243,8 +282,7 @@ impl Client {
     }
 
     fn get(&self, place: &str) -> Result<Answer, Error> {
-        self.http
-            .send(&format!("{}/{place}", self.url), Call::Get(0))
+        self.http.send(&format!("{}/{place}", self.url), Call::Get)
     }
 }
 

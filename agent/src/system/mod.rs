@@ -1,6 +1,7 @@
 //! What the operating system below says: memory, space, time, boots.
 
 pub mod programs;
+pub mod random;
 pub mod room;
 pub mod signals;
 pub mod unsafe_calls;

@@ -17,9 +17,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub struct Pace {
     /// While our build is next or under way.
     pub near: Duration,
-    /// At most, far back in the queue.
+    /// At most, far back in the queue …
     pub far: Duration,
-    /// Not longer than this altogether: a build takes minutes, a long queue an hour.
+    /// … until the wait has become long.
+    pub longest: Duration,
+    /// Not longer than this altogether: a build takes minutes, but the public server was seen with 800
+    /// builds in its queue, one a minute.
     pub patience: Duration,
     /// So many questions in a row may fail because the server can't be reached.
     pub failures: u32,
@@ -30,8 +33,9 @@ impl Default for Pace {
         Pace {
             near: Duration::from_secs(5),
             far: Duration::from_secs(30),
-            patience: Duration::from_secs(3 * 60 * 60),
-            failures: 5,
+            longest: Duration::from_secs(5 * 60),
+            patience: Duration::from_secs(24 * 60 * 60),
+            failures: 8,
         }
     }
 }
@@ -53,13 +57,15 @@ impl Pace {
 
     /// The pause before the next question, after `asked` questions: short at first (most images are
     /// small, and a server that has the packages at hand builds them in seconds), longer with each
-    /// build before ours.
-    fn pause(&self, asked: u32, queue_position: Option<u32>) -> Duration {
+    /// build before ours and with the time that has passed.
+    fn pause(&self, asked: u32, queue_position: Option<u32>, waited: Duration) -> Duration {
         let near = self
             .near
             .min(FIRST_PAUSE.saturating_mul(asked.saturating_add(1)));
         near.saturating_mul(queue_position.unwrap_or(0).saturating_add(1))
             .min(self.far)
+            .max(waited / 20)
+            .min(self.longest.max(near))
     }
 }
 
@@ -118,14 +124,19 @@ pub fn wait_for(
         }
         watcher.progress(shown(&waiting, &hash));
         fault::crash("build-waiting");
-        let pause = pace.pause(asked, waiting.queue_position);
+        let pause = pace.pause(asked, waiting.queue_position, began.elapsed());
         asked = asked.saturating_add(1);
         state = loop {
             if began.elapsed() > pace.patience {
                 return Err(server::Error::NeverReady(pace.patience.as_secs() / 60).into());
             }
-            std::thread::sleep(pause);
-            match client.build_state(&hash) {
+            // After a failure twice as long, and so on: a server that restarts is not helped by haste.
+            std::thread::sleep(
+                pause
+                    .saturating_mul(1 << failures.min(10))
+                    .min(pace.longest.max(pause)),
+            );
+            match next_state(client, &hash, &waiting) {
                 Ok(state) => break state,
                 // The server was restarted: it gets the request once more.
                 Err(server::Error::Gone) if !forgotten => {
@@ -138,6 +149,23 @@ pub fn wait_for(
         };
         failures = 0;
     }
+}
+
+/// Where the build is now. As long as others are before it only their number is asked for.
+fn next_state(
+    client: &Client,
+    hash: &str,
+    before: &answers::Progress,
+) -> Result<BuildState, server::Error> {
+    if before.queue_position.is_some_and(|position| position > 0) {
+        if let Some(position @ 1..) = client.queue_position(hash)? {
+            return Ok(BuildState::Waiting(answers::Progress {
+                queue_position: Some(position),
+                ..before.clone()
+            }));
+        }
+    }
+    client.build_state(hash)
 }
 
 /// What to tell of a waiting build; words that nobody has heard of are shown as they are.

@@ -5,7 +5,8 @@ use super::{Progress, Watcher};
 use crate::api::Phase;
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::server::{self, recover, Body, Client};
+use crate::server::{self, recover, Body, Client, Patience};
+use crate::system::random::{self, Random};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -19,12 +20,15 @@ const BUFFER: usize = 64 * 1024;
 /// A watcher is told four times a second.
 const TELL: Duration = Duration::from_millis(250);
 
-/// A connection that breaks so often without a byte in between will not get better.
-const MOST_BREAKS: u32 = 3;
+/// The longest pause after a break.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Less than this since the last break is no progress: else a server could keep us for years with a
 /// byte for each connection.
 const PROGRESS: u64 = 16 * 1024;
+
+/// So often a download may begin anew: a file may change once while it is fetched, a proxy spoil one.
+const MOST_BEGINNINGS: u32 = 3;
 
 /// A complete image whose hash is as announced.
 #[derive(Clone, Debug)]
@@ -37,53 +41,116 @@ pub struct Downloaded {
     pub sha256: String,
 }
 
-/// Fetches the built image into `folder/firmware.bin`.
+/// Fetches the built image into `folder/firmware.bin`; none: the server has it no longer.
 ///
-/// `room` is asked with the announced size before the first byte is read. Whatever goes wrong,
-/// no file is left.
+/// `room` is asked with the announced size before the first byte is read. Where the connection breaks
+/// the download goes on, and begins anew where the file has become another one. Whatever goes wrong in
+/// the end, no file is left.
 pub fn download(
     client: &Client,
     built: &Built,
     folder: &Path,
     room: &mut dyn FnMut(u64) -> Result<(), Error>,
     watcher: &mut dyn Watcher,
-) -> Result<Downloaded, Error> {
-    let image = client.open_image(&built.bin_dir, &built.image.name, 0)?;
-    let total = image.total;
-    room(total)?;
-    let mut part = Part::create(folder, total)?;
-    let mut teller = Teller::new(watcher, &built.image.name, total);
-    let mut body = image.body;
-    let mut breaks = 0;
-    while let Err(error) = part.receive(&mut body, &mut teller)? {
-        body = resume(client, built, &mut part, &mut breaks, error)?;
-    }
-    teller.tell(part.received);
-    part.finish(&built.image.sha256)
-}
-
-/// Goes on where the connection broke, a few times; any other trouble ends the download.
-fn resume(
-    client: &Client,
-    built: &Built,
-    part: &mut Part,
-    breaks: &mut u32,
-    mut broken: server::Error,
-) -> Result<Body, Error> {
-    if part.received - part.received_before >= PROGRESS {
-        *breaks = 0;
-    }
-    part.received_before = part.received;
-    while broken.is_passing() && *breaks < MOST_BREAKS {
-        *breaks += 1;
-        std::thread::sleep(client.patience().pause);
-        match client.open_image(&built.bin_dir, &built.image.name, part.received) {
-            Ok(image) if image.total == part.total => return Ok(image.body),
-            Ok(image) => return Err(other_size(part.total, image.total)),
-            Err(error) => broken = error,
+) -> Result<Option<Downloaded>, Error> {
+    let (folder_name, name) = (&built.bin_dir, &built.image.name);
+    let mut breaks = Breaks::new(client.patience());
+    let mut teller = Teller::new(watcher, name);
+    let mut part: Option<Part> = None;
+    let mut beginnings = 0;
+    loop {
+        let (offset, validator) = part.as_ref().map_or((0, None), Part::reached);
+        let image = match client.open_image(folder_name, name, offset, validator) {
+            Ok(image) => image,
+            Err(server::Error::Gone) => return Ok(None),
+            Err(error) => {
+                breaks.pause(error, offset)?;
+                continue;
+            }
+        };
+        let goes_on = |part: &Part| image.from == part.received && image.total == part.total;
+        let mut current = match part.take().filter(goes_on) {
+            Some(part) => part,
+            None if beginnings == MOST_BEGINNINGS => return Err(breaks.give_up()),
+            None if image.from > 0 => continue,
+            None => {
+                beginnings += 1;
+                room(image.total)?;
+                Part::create(folder, image.total, image.validator)?
+            }
+        };
+        let resumed = image.from > 0;
+        match current.receive(image.body, &mut teller)? {
+            Ok(()) => match current.finish(&built.image.sha256) {
+                // Put together from several answers it may have been put together wrongly.
+                Err(error)
+                    if error.kind == Kind::Checksum && resumed && beginnings < MOST_BEGINNINGS => {}
+                result => return result.map(Some),
+            },
+            Err(error) => {
+                breaks.pause(error, current.received)?;
+                part = Some(current);
+            }
         }
     }
-    Err(broken.into())
+}
+
+/// How often in a row the connection broke before there was any progress.
+struct Breaks {
+    patience: Patience,
+    count: u32,
+    /// With all before.
+    all: u32,
+    last: Option<server::Error>,
+    /// What had been received at the last one.
+    since: u64,
+    random: Random,
+}
+
+impl Breaks {
+    fn new(patience: &Patience) -> Breaks {
+        Breaks {
+            patience: patience.clone(),
+            count: 0,
+            all: 0,
+            last: None,
+            since: 0,
+            random: Random::new(random::seed()),
+        }
+    }
+
+    /// Sleeps before the next try, longer each time and never quite the same; gives up after some, and
+    /// at once for trouble that does not pass.
+    fn pause(&mut self, error: server::Error, received: u64) -> Result<(), Error> {
+        if !error.is_passing() {
+            return Err(error.into());
+        }
+        if received.saturating_sub(self.since) >= PROGRESS {
+            self.count = 0;
+        }
+        self.since = received;
+        if self.count == self.patience.breaks {
+            self.last = Some(error);
+            return Err(self.give_up());
+        }
+        let pause = self
+            .patience
+            .pause
+            .saturating_mul(1 << self.count.min(10))
+            .min(LONGEST_PAUSE);
+        self.count += 1;
+        let chance = i64::try_from(pause.as_millis() / 2).unwrap_or(0);
+        let more = u64::try_from(self.random.below(chance)).unwrap_or(0);
+        std::thread::sleep(pause + Duration::from_millis(more));
+        (self.all, self.last) = (self.all + 1, Some(error));
+        Ok(())
+    }
+
+    /// What to say in the end.
+    fn give_up(&mut self) -> Error {
+        let last = self.last.take().unwrap_or(server::Error::Cut);
+        server::Error::GivenUp(self.all + 1, Box::new(last)).into()
+    }
 }
 
 fn other_size(announced: u64, found: u64) -> Error {
@@ -102,14 +169,13 @@ struct Part {
     folder: PathBuf,
     hash: Sha256,
     received: u64,
-    /// At the last break.
-    received_before: u64,
     total: u64,
+    validator: Option<String>,
     kept: bool,
 }
 
 impl Part {
-    fn create(folder: &Path, total: u64) -> Result<Self, Error> {
+    fn create(folder: &Path, total: u64, validator: Option<String>) -> Result<Self, Error> {
         let path = folder.join("firmware.part");
         // One that a killed job left; a link there is removed, not followed.
         match std::fs::remove_file(&path) {
@@ -133,18 +199,24 @@ impl Part {
             folder: folder.to_owned(),
             hash,
             received: 0,
-            received_before: 0,
             total,
+            validator,
             kept: false,
         })
+    }
+
+    /// How far it is, and of which file.
+    fn reached(&self) -> (u64, Option<&str>) {
+        (self.received, self.validator.as_deref())
     }
 
     /// Takes what comes; the inner error is the connection's, the outer one ends the download.
     fn receive(
         &mut self,
-        body: &mut Body,
+        mut body: Body,
         teller: &mut Teller<'_>,
     ) -> Result<Result<(), server::Error>, Error> {
+        teller.tell(self.received, self.total);
         let mut buffer = vec![0; BUFFER];
         loop {
             let read = match body.read(&mut buffer) {
@@ -161,10 +233,13 @@ impl Part {
             self.hash.update(bytes);
             fault::write_all("download-write", &mut self.file, bytes)
                 .map_err(|error| Error::file(&self.path, "written", &error))?;
-            teller.progress(self.received);
+            teller.progress(self.received, self.total);
         }
         match self.received == self.total {
-            true => Ok(Ok(())),
+            true => {
+                teller.tell(self.received, self.total);
+                Ok(Ok(()))
+            }
             false => Ok(Err(server::Error::Cut)),
         }
     }
@@ -206,37 +281,33 @@ impl Drop for Part {
 struct Teller<'w> {
     watcher: &'w mut dyn Watcher,
     name: String,
-    total: u64,
     last: Option<Instant>,
 }
 
 impl<'w> Teller<'w> {
-    fn new(watcher: &'w mut dyn Watcher, name: &str, total: u64) -> Self {
-        let mut teller = Teller {
+    fn new(watcher: &'w mut dyn Watcher, name: &str) -> Self {
+        Teller {
             watcher,
             name: name.to_owned(),
-            total,
             last: None,
-        };
-        teller.tell(0);
-        teller
-    }
-
-    fn progress(&mut self, received: u64) {
-        if self.last.is_none_or(|last| last.elapsed() >= TELL) {
-            self.tell(received);
         }
     }
 
-    fn tell(&mut self, received: u64) {
+    fn progress(&mut self, received: u64, total: u64) {
+        if self.last.is_none_or(|last| last.elapsed() >= TELL) {
+            self.tell(received, total);
+        }
+    }
+
+    fn tell(&mut self, received: u64, total: u64) {
         self.last = Some(Instant::now());
-        let percent = u128::from(received) * 100 / u128::from(self.total.max(1));
+        let percent = u128::from(received) * 100 / u128::from(total.max(1));
         self.watcher.progress(Progress {
             phase: Some(Phase::Downloading),
             percent: u8::try_from(percent.min(100)).ok(),
             detail: Some(self.name.clone()),
             bytes: Some(received),
-            bytes_total: Some(self.total),
+            bytes_total: Some(total),
             ..Progress::default()
         });
     }

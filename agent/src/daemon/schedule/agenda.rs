@@ -4,10 +4,10 @@
 //! Turns follow the time since boot, which no one sets; the clock on the wall counts only for the
 //! window, for "once a day" and for what was written down during another boot.
 
-use super::random::Random;
 use super::window::{Place, Window};
 use super::zone::Zone;
 use crate::system::clock_is_plausible;
+use crate::system::random::Random;
 use serde::{Deserialize, Serialize};
 
 const MINUTE: i64 = 60;

@@ -4,7 +4,6 @@
 //! schedule there is no deadline here, so that nothing wakes the daemon.
 
 mod agenda;
-mod random;
 mod rules;
 #[cfg(test)]
 mod simulation;
@@ -20,7 +19,7 @@ use crate::api::{CheckResult, Goal, Outcome as Upgraded, Phase, Plan, Release, V
 use crate::error::{Error, Kind};
 use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
-use crate::system;
+use crate::system::{self, random};
 use crate::upgrade::Choice;
 use agenda::{Action, Agenda, Hand, Moment, Next, Outcome, Rules};
 use std::time::{Duration, Instant};

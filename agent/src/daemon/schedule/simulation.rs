@@ -2,9 +2,9 @@
 //! forwards and back, and boots in 1970.
 
 use super::agenda::{Action, Agenda, Hand, Kept, Moment, Next, Outcome, Rules};
-use super::random::Random;
 use super::window::{Place, Window};
 use super::zone::Zone;
+use crate::system::random::Random;
 use std::collections::BTreeMap;
 
 const MINUTE: i64 = 60;
