@@ -2,8 +2,8 @@
 //!
 //! Every type that is read by one more kind of deserializer costs its code once more; with five of
 //! them that was a third of the program on a router. So text and bus messages become a `Value`, in
-//! functions that exist once, and only a `Value` becomes anything else. (Servers' answers, which
-//! are large and of which little is kept, go another way: `server::json`.)
+//! functions that exist once, and only a `Value` becomes anything else. (Package indexes, which are
+//! large and of which little is kept, go another way: `server::index`.)
 
 mod read;
 
@@ -20,7 +20,12 @@ fn not_understood(error: &dyn std::fmt::Display) -> Error {
 
 /// What a value says.
 pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    T::deserialize(read::Reader(value)).map_err(|error| not_understood(&error))
+    understand(value).map_err(|error| not_understood(&error))
+}
+
+/// The same, for those who have words of their own for what they were given.
+pub(crate) fn understand<T: DeserializeOwned>(value: Value) -> Result<T, read::Unexpected> {
+    T::deserialize(read::Reader(value))
 }
 
 /// Anything as a value.
@@ -102,13 +107,13 @@ mod tests {
             }
         );
         for (value, why) in [
-            (
-                json!({"more": []}),
-                "field 1 of struct Some with 4 elements is missing",
-            ),
+            (json!({"more": []}), "missing field \"name\""),
             (json!([]), "a list instead of struct Some"),
             (json!({"name": 1}), "a number instead of a string"),
-            (json!({"name": "a", "more": [256]}), "256"),
+            (
+                json!({"name": "a", "more": [256]}),
+                "a wrong value instead of u8",
+            ),
             (
                 json!({"name": "a", "more": [1, null, 2]}),
                 "nothing instead of u8",

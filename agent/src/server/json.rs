@@ -33,13 +33,14 @@ pub(super) fn read_unless_empty<T: DeserializeOwned>(
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let value = serde_json::from_slice(bytes).map_err(|error| {
         if bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<') {
             Error::WebPage
         } else {
             Error::NotUnderstood(error.to_string())
         }
-    })
+    })?;
+    crate::json::understand(value).map_err(|error| Error::NotUnderstood(error.to_string()))
 }
 
 /// Reads a body to its end and stops at the first byte that goes beyond a limit.

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::device::{Device, FIRST_COMPAT_VERSION};
 use crate::plain::plain;
@@ -23,8 +24,7 @@ const MAX_SHOWN: usize = 300;
 const MAX_NAME: usize = 60;
 
 /// What the metadata says. Its texts come from the image as they are: show them escaped.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// Version of the format: `1.0`, or `1.1` where compat_version is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,10 +36,10 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compat_message: Option<String>,
     /// Board names; with a compat_version other than `1.0` a message for old systems instead.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "devices")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub supported_devices: Option<Vec<String>>,
     /// Board names, where compat_version is not `1.0`.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "devices")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new_supported_devices: Option<Vec<String>>,
     /// What was built.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,8 +47,7 @@ pub struct Metadata {
 }
 
 /// What was built.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Version {
     /// `OpenWrt`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +66,19 @@ pub struct Version {
     pub board: Option<String>,
 }
 
+impl Version {
+    fn read(value: Value) -> Result<Self, Finding> {
+        let mut fields = Fields::of(value, "version")?;
+        Ok(Version {
+            dist: fields.text("dist")?,
+            version: fields.text("version")?,
+            revision: fields.text("revision")?,
+            target: fields.text("target")?,
+            board: fields.text("board")?,
+        })
+    }
+}
+
 impl Metadata {
     /// Reads the data of a metadata trailer.
     ///
@@ -78,7 +90,16 @@ impl Metadata {
         if depth(json) > MAX_DEPTH {
             return Err(Finding::Json("nested too deeply".to_owned()));
         }
-        serde_json::from_slice(json.as_bytes()).map_err(|error| Finding::Json(error.to_string()))
+        let mut fields = Fields::parse(json).map_err(|error| Finding::Json(error.to_string()))?;
+        let version = fields.take("version").map(Version::read).transpose()?;
+        Ok(Metadata {
+            metadata_version: fields.text("metadata_version")?,
+            compat_version: fields.text("compat_version")?,
+            compat_message: fields.text("compat_message")?,
+            supported_devices: fields.devices("supported_devices")?,
+            new_supported_devices: fields.devices("new_supported_devices")?,
+            version,
+        })
     }
 
     /// The image's compat_version, `1.0` where none is stated.
@@ -148,29 +169,74 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-fn devices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    struct Devices;
+/// An object of the metadata. Fields that nobody knows are ignored; a known one is of its type or
+/// null.
+struct Fields(Map<String, Value>);
 
-    impl<'de> Visitor<'de> for Devices {
-        type Value = Vec<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of board names")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Vec<String>, A::Error> {
-            let mut devices = Vec::new();
-            while let Some(name) = names.next_element()? {
-                if devices.len() == MAX_DEVICES {
-                    return Err(A::Error::custom("too many devices"));
-                }
-                devices.push(name);
-            }
-            Ok(devices)
+impl Fields {
+    fn of(value: Value, name: &str) -> Result<Fields, Finding> {
+        match value {
+            Value::Object(fields) => Ok(Fields(fields)),
+            _ => Err(Finding::Json(format!("{name} is not an object"))),
         }
     }
 
-    deserializer.deserialize_seq(Devices).map(Some)
+    /// The outermost object, in which no field may stand twice: which one would count?
+    fn parse(json: &str) -> serde_json::Result<Fields> {
+        struct Once;
+
+        impl<'de> Visitor<'de> for Once {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Fields, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field stands in it twice"));
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        let mut json = serde_json::Deserializer::from_slice(json.as_bytes());
+        let fields = json.deserialize_map(Once)?;
+        json.end()?;
+        Ok(fields)
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, Finding> {
+        self.take(name).map(|value| text(value, name)).transpose()
+    }
+
+    fn devices(&mut self, name: &str) -> Result<Option<Vec<String>>, Finding> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(names)) if names.len() > MAX_DEVICES => {
+                Err(Finding::Json("too many devices".to_owned()))
+            }
+            Some(Value::Array(names)) => {
+                let names = names.into_iter().map(|value| text(value, name));
+                names.collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(Finding::Json(format!("{name} is not a list"))),
+        }
+    }
+}
+
+fn text(value: Value, name: &str) -> Result<String, Finding> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(Finding::Json(format!("{name} is not a text"))),
+    }
 }
 
 /// Whether an image suits a device, in a word.
