@@ -62,6 +62,29 @@ fn every_case_is_planned_as_it_says() {
     assert!(files().len() >= 30, "Where are the cases?");
 }
 
+/// The README says which report has which case, both ways.
+#[test]
+fn every_case_is_in_the_list() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let (_, list) = readme.split_once("## Which report").unwrap();
+    let cases = list.lines().filter_map(|line| line.split('|').nth(2));
+    // What stands between backquotes is elsewhere.
+    let plain = cases.flat_map(|cell| cell.split('`').step_by(2));
+    let words = plain.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
+    let listed: BTreeSet<&str> = words.collect();
+    let names: Vec<String> = files()
+        .iter()
+        .map(|file| file.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    for name in &names {
+        assert!(listed.contains(name.as_str()), "{name} is not in the list");
+    }
+    let compound = |word: &&str| word.trim_matches('-').contains('-');
+    for word in listed.into_iter().filter(compound) {
+        assert!(names.iter().any(|name| name == word), "there is no {word}");
+    }
+}
+
 /// Few names, so that they meet.
 const NAMES: [&str; 8] = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"];
 

@@ -220,7 +220,7 @@ fn options(paths: &Paths, settings: &Settings) -> Options {
 
 fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
     let choice = &inputs.choice;
-    let offer = offer::choose(
+    let mut offer = offer::choose(
         client,
         inputs.target_device(),
         &inputs.device.running,
@@ -230,6 +230,7 @@ fn choose(client: &Client, inputs: &Inputs) -> Result<offer::Offer, Error> {
     if let Some(fstype) = &choice.fstype {
         offer.require_rootfs(fstype)?;
     }
+    plan::name_translations(&mut offer, &inputs.installed);
     Ok(offer)
 }
 

@@ -118,7 +118,8 @@ impl Case {
     }
 
     pub fn plan(&self) -> Planned {
-        let (inputs, offer) = (self.inputs(), self.offer());
+        let (inputs, mut offer) = (self.inputs(), self.offer());
+        plan::name_translations(&mut offer, &inputs.installed);
         let then = Then::at_hand(&inputs, &offer).unwrap_or_else(|| {
             let profile = self.then.as_ref().map(|packages| Profile {
                 default_packages: packages.clone(),

@@ -1,6 +1,7 @@
 //! Wanted packages that the release does not have.
 
 use super::merge::Merge;
+use super::translations::is_english;
 use crate::api::Missing;
 use crate::server::clean;
 use std::collections::BTreeSet;
@@ -56,7 +57,11 @@ impl Merge<'_, '_> {
             sides.present.packages().map(|p| p.name.as_str()).collect();
         for (old, new) in &absent {
             self.out.renamed.remove(old);
-            if needed.contains(old.as_str()) {
+            if is_english(old) {
+                self.note(format!(
+                    "{old} is not asked for: LuCI speaks English without it."
+                ));
+            } else if needed.contains(old.as_str()) {
                 self.note_dependency(old, &needed, "");
             } else if may_be_missing.contains(old.as_str()) {
                 self.note(format!(

@@ -14,9 +14,11 @@ mod missing;
 mod present;
 mod renames;
 mod replaced;
+mod translations;
 mod wishes;
 
 pub use defaults::Then;
+pub use translations::name_translations;
 
 use super::feeds::Feeds;
 use super::newest;
