@@ -9,6 +9,7 @@ mod stand_in;
 use asu::api::{DeviceInfo, Plan, Verdict};
 use asu::error::{Error, Kind};
 use asu::job::{Event, Order, Task};
+use asu::upgrade::feeds::Feeds;
 use asu::upgrade::Inputs;
 use plan_case::Case;
 use serde_json::json;
@@ -292,6 +293,43 @@ fn the_running_file_system_is_built_where_it_is_the_devices_own() {
         error.message.contains("no image with ubifs") && error.message.contains("ext4, squashfs"),
         "{error}"
     );
+}
+
+/// The recorded overview's server allows https://feed.libremesh.org/.
+#[test]
+fn feeds_go_where_the_server_takes_them() {
+    let server = StandIn::new(|request, _| answer(request, "2", &then()));
+    let asked = |manager: &str| {
+        let mut inputs = inputs(&server);
+        let feed = |name: &str, host: &str| (name.to_owned(), format!("https://{host}/packages"));
+        inputs.feeds = Feeds {
+            manager: manager.to_owned(),
+            repositories: [
+                feed("mesh", "feed.libremesh.org"),
+                feed("mine", "feed.example"),
+            ]
+            .into(),
+            keys: vec!["RWS1BD5w".to_owned()],
+        };
+        match run(Task::Check, inputs) {
+            Event::Plan(plan) => (plan.request.unwrap(), plan.notes.join(" ")),
+            other => panic!("{}", serde_json::to_string(&other).unwrap()),
+        }
+    };
+    let (request, notes) = asked("opkg");
+    let named: Vec<&str> = request.repositories.keys().map(String::as_str).collect();
+    assert_eq!(named, ["mesh"]);
+    assert_eq!(request.repository_keys, ["RWS1BD5w"]);
+    assert_eq!(request.repositories_mode.as_deref(), Some("append"));
+    assert!(
+        notes.contains("does not build with your feed mine"),
+        "{notes}"
+    );
+    // 24.10 has opkg.
+    let (request, notes) = asked("apk");
+    assert!(request.repositories.is_empty() && request.repository_keys.is_empty());
+    assert_eq!(request.repositories_mode, None);
+    assert!(notes.contains("are for apk"), "{notes}");
 }
 
 /// The versions of luci in the requests for a build.

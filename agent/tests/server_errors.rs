@@ -85,6 +85,13 @@ fn each_trouble_has_its_kind_and_its_words() {
             "Unsupported profile: nosuch_router.",
         ),
         (
+            "400, a feed",
+            post,
+            Reply::recorded("046"),
+            Kind::Unsupported,
+            "Repository not allowed: https://example.org/feed. Go on without them (no --feeds",
+        ),
+        (
             "422 as a list",
             post,
             Reply::recorded("050"),

@@ -53,7 +53,10 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         Command::Cancel => cancel(agent, output),
         Command::History => history(&agent.call("history", &nothing())?, output),
         Command::Clean => {
-            let Empty {} = agent.call("clean", &nothing())?;
+            let done: Value = agent.call("clean", &nothing())?;
+            if output.is_json() {
+                output.object(&done)?;
+            }
             output.line("Nothing is left of images and jobs.")?;
             Ok(ExitCode::SUCCESS)
         }
@@ -63,9 +66,6 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         )),
     }
 }
-
-#[derive(Deserialize)]
-struct Empty {}
 
 #[derive(Deserialize, Serialize)]
 struct Cancelled {
@@ -333,6 +333,9 @@ fn watch(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
     let status: Status = agent.call("status", &nothing())?;
     match &status.job {
         None => {
+            if output.is_json() {
+                output.object(&status)?;
+            }
             output.line("There is no job.")?;
             Ok(ExitCode::SUCCESS)
         }

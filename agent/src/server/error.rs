@@ -113,6 +113,9 @@ impl Error {
     }
 }
 
+/// How ASU's `api.py` begins when a feed is not on its allow list.
+const FEED_REFUSED: &str = "Repository not allowed";
+
 /// What an ImageBuilder stumbled over; the words are those of ASU's `build.py`, old and new.
 #[derive(Clone, Copy)]
 enum Failure {
@@ -187,6 +190,7 @@ impl fmt::Display for Error {
             Downgrade(to) => write!(f, "The upgrade server sends us from https to {}. That is refused: the connection would no longer be secure.", clean(to)),
             Redirect(to) => write!(f, "The upgrade server sends us to \"{}\", which is no address. Check option url.", clean(to)),
             RedirectLoop => f.write_str("The upgrade server sends us from one address to the next. Check option url."),
+            Unsupported(words) if words.starts_with(FEED_REFUSED) => write!(f, "The upgrade server does not build with feeds of your own: {} Go on without them (no --feeds, option custom_feeds '0'), or use a server whose operator allows them.", sentence(words)),
             Unsupported(words) => write!(f, "The upgrade server can't do this: {}", sentence(words)),
             Malformed { words, .. } => write!(f, "The upgrade server refuses the request: {}", sentence(words)),
             Packages(words) => write!(f, "The upgrade server does not have all packages: {} Remove them, or have them ignored.", sentence(words)),

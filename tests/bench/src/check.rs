@@ -2,6 +2,7 @@
 
 use crate::callgrind::{self, Counts};
 use crate::exec;
+use crate::installed;
 use crate::memory::{self, Memory};
 use crate::programs::Asu;
 use crate::table::{kib, millions, number, Table};
@@ -20,6 +21,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+/// Installed packages of a router whose owner collects them.
+pub const MANY: usize = 1000;
+
 /// What `check` ends with where an upgrade is available.
 const AVAILABLE: i32 = 20;
 
@@ -36,18 +40,22 @@ struct Process {
     memory: Memory,
 }
 
-/// Measures and prints.
+/// Measures and prints: the router as it is, and one with many packages.
 pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
     let router = router_without_daemon(world, asu)?;
-    let processes = measure(&router, asu)?;
-    let (bytes, names) = index(world)?;
+    let index = Index::read(world)?;
+    let names = index.names.len() as u64;
     println!(
-        "## asu check: {} names, {} bytes of index\nasu: {}\n",
+        "## asu check: {} names, {} bytes of index\nasu: {}",
         number(names),
-        number(bytes),
+        number(index.bytes),
         asu.what
     );
-    table(&processes).print();
+    let processes = measure(&router, asu)?;
+    show(&router, &processes)?;
+    let large = router_without_daemon(world, asu)?;
+    installed::grow(large.files().root(), &index.names, MANY)?;
+    show(&large, &measure(&large, asu)?)?;
 
     let with = processes.iter().find(|process| process.name == "job");
     let with = with.map_or(0, |job| job.instructions);
@@ -64,6 +72,13 @@ pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
          part is what it executes more for one check, the others' is all from start to end. \
          The program's pages are those of its libraries too, where it is not static."
     );
+    Ok(())
+}
+
+fn show(router: &Router, processes: &[Process]) -> Result<(), Error> {
+    let packages = installed::count(router.files().root())?;
+    println!("\n{} packages installed:\n", number(packages));
+    table(processes).print();
     Ok(())
 }
 
@@ -136,7 +151,7 @@ fn table(processes: &[Process]) -> Table {
 }
 
 /// Its daemons are this process' own children, or they could not be traced.
-fn router_without_daemon(world: &World, asu: &Asu) -> Result<Router, Error> {
+pub fn router_without_daemon(world: &World, asu: &Asu) -> Result<Router, Error> {
     let mut options = Options::new(&asu.path, &[world.url()]);
     options.no_daemon = true;
     Router::start(&options)
@@ -171,7 +186,7 @@ impl Drop for Daemon {
     }
 }
 
-fn command(asu: &Asu, root: &Path, arguments: &[&str]) -> Command {
+pub fn command(asu: &Asu, root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(&asu.path);
     command.arg("--root").arg(root).args(arguments);
     command
@@ -266,7 +281,8 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
 fn job_with_real_names_only(asu: &Asu) -> Result<(u64, u64), Error> {
     let world = World::start(&Knobs::default())?;
     let router = router_without_daemon(&world, asu)?;
-    Ok((index(&world)?.1, job(asu, router.files().root())?))
+    let names = Index::read(&world)?.names.len() as u64;
+    Ok((names, job(asu, router.files().root())?))
 }
 
 /// A plan that found nothing in the index would have been made in less time.
@@ -290,23 +306,35 @@ fn peaks(asu: &Asu, router: &Router) -> Result<Vec<Memory>, Error> {
     Ok(peaks)
 }
 
-/// Bytes and names of the index that the check will read.
-fn index(world: &World) -> Result<(u64, u64), Error> {
-    let path = "/json/v1/releases/24.10.2/packages/mips_24kc-index.json";
-    let url = world.url();
-    let host = url
-        .strip_prefix("http://")
-        .ok_or("the server has no plain address")?;
-    let mut stream = TcpStream::connect(host)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-    let body = body.ok_or("the server sent no index")?;
-    let names: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(body).map_err(|error| format!("{path} is no index: {error}"))?;
-    Ok((body.len() as u64, names.len() as u64))
+/// The index that the check will read.
+pub struct Index {
+    bytes: u64,
+    /// Names of packages.
+    pub names: Vec<String>,
+}
+
+impl Index {
+    /// Asks the server for it.
+    pub fn read(world: &World) -> Result<Index, Error> {
+        let path = "/json/v1/releases/24.10.2/packages/mips_24kc-index.json";
+        let url = world.url();
+        let host = url
+            .strip_prefix("http://")
+            .ok_or("the server has no plain address")?;
+        let mut stream = TcpStream::connect(host)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        let body = body.ok_or("the server sent no index")?;
+        let versions: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(body).map_err(|error| format!("{path} is no index: {error}"))?;
+        Ok(Index {
+            bytes: body.len() as u64,
+            names: versions.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
 }
