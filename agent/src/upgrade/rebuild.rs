@@ -13,7 +13,7 @@ use crate::server::{Client, Options};
 use crate::text::clean;
 use firmware::Sha256;
 use std::collections::BTreeMap;
-use std::sync::mpsc::{channel, Receiver};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long to wait for the others once our image is there, where so many of them have to agree:
@@ -35,9 +35,27 @@ const REASON_LIMIT: usize = 200;
 
 /// Servers that are at it.
 pub struct Rebuilders {
-    answers: Receiver<(String, String)>,
-    said: BTreeMap<String, String>,
-    open: usize,
+    asked: Vec<String>,
+    told: Arc<Told>,
+}
+
+/// What they have said so far: server → the sum of its image, or why there is none.
+#[derive(Default)]
+struct Told {
+    said: Mutex<BTreeMap<String, String>>,
+    news: Condvar,
+}
+
+impl Told {
+    /// A thread that died has changed nothing in the middle.
+    fn said(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, server: String, words: String) {
+        self.said().insert(server, words);
+        self.news.notify_all();
+    }
 }
 
 /// Asks all of `servers` for the image. Each has a thread, which ends with the process at the
@@ -49,35 +67,27 @@ pub fn ask(
     device: &DeviceInfo,
     pace: &Pace,
 ) -> Rebuilders {
-    let (sender, answers) = channel();
-    let (mut said, mut open) = (BTreeMap::new(), 0);
+    let told = Arc::new(Told::default());
     for (place, server) in servers.iter().enumerate() {
+        let url = server.clone();
         if place >= MOST {
-            said.insert(
-                server.clone(),
-                "it was not asked, because four others were".to_owned(),
-            );
+            told.add(url, format!("it was not asked, because {MOST} others were"));
             continue;
         }
-        let (sender, options) = (sender.clone(), options.clone());
-        let (url, body, device) = (server.clone(), request.body().clone(), device.clone());
-        let pace = pace.clone();
-        let thread = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || {
-                let answer = rebuild(&url, &options, &body, &device, &pace);
-                // When nobody waits any more the answer is of no use.
-                let _ = sender.send((url, answer.unwrap_or_else(reason)));
-            });
-        match thread {
-            Ok(_) => open += 1,
-            Err(error) => drop(said.insert(server.clone(), error.to_string())),
+        let (theirs, options, pace) = (told.clone(), options.clone(), pace.clone());
+        let (body, device) = (request.body().clone(), device.clone());
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let spawned = thread.spawn(move || {
+            let answer = rebuild(&url, &options, &body, &device, &pace);
+            theirs.add(url, answer.unwrap_or_else(reason));
+        });
+        if let Err(error) = spawned {
+            told.add(server.clone(), error.to_string());
         }
     }
     Rebuilders {
-        answers,
-        said,
-        open,
+        asked: servers.to_vec(),
+        told,
     }
 }
 
@@ -109,29 +119,32 @@ fn reason(words: String) -> String {
 impl Rebuilders {
     /// Whether there is an answer to wait for.
     pub fn are_at_it(&self) -> bool {
-        self.open > 0
+        self.told.said().len() < self.asked.len()
     }
 
     /// Waits until all have answered, but no longer than `patience`, and no longer than it takes
     /// until `enough` say `expected`, where that is not 0.
-    pub fn wait(
-        mut self,
-        expected: &str,
-        enough: u32,
-        patience: Duration,
-    ) -> BTreeMap<String, String> {
+    pub fn wait(self, expected: &str, enough: u32, patience: Duration) -> BTreeMap<String, String> {
         let deadline = Instant::now() + patience;
-        let mut equal = 0;
-        while self.open > 0 && (enough == 0 || equal < enough) {
+        let mut said = self.told.said();
+        loop {
+            let equal = said
+                .values()
+                .filter(|sum| sum.eq_ignore_ascii_case(expected));
+            let has_enough = enough > 0 && equal.count() >= enough as usize;
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok((server, answer)) = self.answers.recv_timeout(left) else {
+            if said.len() >= self.asked.len() || has_enough || left.is_zero() {
                 break;
-            };
-            equal += u32::from(answer.eq_ignore_ascii_case(expected));
-            self.said.insert(server, answer);
-            self.open -= 1;
+            }
+            let waited = self.told.news.wait_timeout(said, left);
+            said = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        self.said
+        let mut said = said.clone();
+        for server in self.asked {
+            let silent = || "it has not answered yet".to_owned();
+            said.entry(server).or_insert_with(silent);
+        }
+        said
     }
 }
 
@@ -148,9 +161,14 @@ pub fn judge(said: &BTreeMap<String, String>, ours: Sha256, required: u32) -> Im
     for (server, words) in others {
         let words = match words.parse::<Sha256>() {
             Ok(_) => "it came to another image",
-            Err(_) => words.trim_end_matches('.'),
+            Err(_) => words,
         };
-        sentence.push_str(&format!(" {}: {words}.", clean(server)));
+        let end = if words.ends_with(['.', '?', '!']) {
+            ""
+        } else {
+            "."
+        };
+        sentence.push_str(&format!(" {}: {words}{end}", clean(server)));
     }
     let equal = u32::try_from(equal.len()).unwrap_or(u32::MAX);
     let result = if equal < required {

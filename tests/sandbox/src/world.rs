@@ -2,6 +2,7 @@
 
 use crate::Error;
 use asu_server::{Config, Server};
+use mini_imagebuilder::signing::{self, Key};
 use mini_imagebuilder::{catalog, devices, folder};
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Knobs {
     pub imagebuilder: Option<(String, String, std::path::PathBuf)>,
     /// Packages in the index besides the real ones.
     pub invented_packages: usize,
+    /// The key that signs the images, and the certificates that lead to it.
+    pub signing: Option<(Key, Vec<u8>)>,
 }
 
 impl World {
@@ -40,7 +43,7 @@ impl World {
         })?;
         let folder = tempfile::Builder::new().prefix("server-").tempdir()?;
         let builders = folder.path().join("imagebuilders");
-        imagebuilders(&builders, &site.url(), knobs.delay)?;
+        imagebuilders(&builders, &site.url(), knobs)?;
         let mut config = Config::new(&site.url(), folder.path().join("store"), builders);
         config.allow_defaults = true;
         if let Some((version, target, path)) = &knobs.imagebuilder {
@@ -83,21 +86,21 @@ impl World {
     }
 }
 
-fn imagebuilders(root: &Path, upstream_url: &str, delay: Duration) -> Result<(), Error> {
+fn imagebuilders(root: &Path, upstream_url: &str, knobs: &Knobs) -> Result<(), Error> {
     let options = folder::Options {
-        delay,
+        delay: knobs.delay,
         upstream_url: upstream_url.to_owned(),
         program: None,
     };
     for version in BUILT {
         let release = catalog::release(version).ok_or("no such release")?;
         for target in devices::targets() {
-            folder::create(
-                &root.join(version).join(target.name),
-                release,
-                target,
-                &options,
-            )?;
+            let folder = root.join(version).join(target.name);
+            folder::create(&folder, release, target, &options)?;
+            if let Some((key, chain)) = &knobs.signing {
+                std::fs::write(folder.join(signing::SECRET), key.secret())?;
+                std::fs::write(folder.join(signing::CHAIN), chain)?;
+            }
         }
     }
     Ok(())
