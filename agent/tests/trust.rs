@@ -369,6 +369,24 @@ fn a_bad_signature_in_the_image_is_not_healed_by_files_beside_it() {
 }
 
 #[test]
+fn an_expired_certificate_is_not_renewed_by_files_beside_the_image() {
+    let (server, worker, ca) = (Key::from_seed(3), Key::from_seed(4), Key::from_seed(1));
+    let mut router = Router::new(Require);
+    router.trust("/etc/opkg/keys", &server);
+    router.trust("/etc/opkg/keys", &ca);
+    let image = signed(&ca);
+    router.write(&image);
+    let files = beside(&server, &worker, &image);
+    assert!(router
+        .verify(Some(downloaded(&image, files.clone())))
+        .image
+        .is_ok());
+    router.terms.now += 2 * DAY;
+    let error = refusal(router.verify(Some(downloaded(&image, files))));
+    assert!(error.message.contains("expired"), "{error}");
+}
+
+#[test]
 fn rebuilders_are_held_against_the_file_without_its_signature() {
     use CheckResult::{Fail, Pass, Skipped, Warning};
     let ca = Key::from_seed(1);

@@ -5,6 +5,7 @@
 )]
 
 use mini_imagebuilder::folder::{self, Options};
+use mini_imagebuilder::signing::{self, Key};
 use mini_imagebuilder::{catalog, devices, payload, sha256_hex};
 use serde_json::Value;
 use std::fs;
@@ -251,6 +252,43 @@ fn check_trailer(image: &[u8], board: &str) {
     let metadata: Value = serde_json::from_slice(&metadata[8..]).expect("metadata");
     assert_eq!(metadata["supported_devices"][0], board);
     assert_eq!(metadata["version"]["revision"], "r28739-d9340319c6");
+}
+
+#[test]
+fn with_a_key_and_certificates_in_its_folder_it_signs() {
+    let dir = builder("24.10.2", "ath79/generic");
+    let bin = dir.path().join("out");
+    let bin_dir = format!("BIN_DIR={}", bin.display());
+    let image = || {
+        let made = make(
+            dir.path(),
+            &["image", "PROFILE=tplink_archer-c7-v2", &bin_dir],
+        );
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let profiles = fs::read(bin.join("profiles.json")).expect("profiles.json");
+        let profiles: Value = serde_json::from_slice(&profiles).expect("JSON");
+        let images = &profiles["profiles"]["tplink_archer-c7-v2"]["images"];
+        let images = images.as_array().expect("images").iter();
+        let mut found = images
+            .filter(|image| image["type"] == "sysupgrade")
+            .cloned();
+        let entry = found.next().expect("sysupgrade");
+        let name = entry["name"].as_str().expect("name");
+        (fs::read(bin.join(name)).expect("image"), entry)
+    };
+    let (unsigned, entry) = image();
+    assert_eq!(entry["sha256"], entry["sha256_unsigned"]);
+    let (ca, key) = (Key::from_seed(1), Key::from_seed(2));
+    fs::write(dir.path().join(signing::SECRET), key.secret()).expect("secret");
+    assert_eq!(image().0, unsigned, "a key alone is not used");
+    let chain = ca.vouch(&key, 0, i64::MAX);
+    fs::write(dir.path().join(signing::CHAIN), &chain).expect("chain");
+    let (signed, entry) = image();
+    let mut expected = unsigned.clone();
+    key.sign_image(&mut expected, &chain);
+    assert!(signed == expected && signed.len() > unsigned.len() + chain.len());
+    assert_eq!(entry["sha256"], sha256_hex(&signed).as_str());
+    assert_eq!(entry["sha256_unsigned"], sha256_hex(&unsigned).as_str());
 }
 
 #[test]
