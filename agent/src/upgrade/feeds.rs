@@ -93,19 +93,18 @@ impl Feeds {
             ));
             feeds.repositories.clear();
         }
-        if let Some(allowed) = &offer.limits.feeds {
-            feeds.repositories.retain(|name, url| {
-                let takes = allowed.iter().any(|allowed| is_below(url, allowed));
-                if !takes {
-                    notes.push(format!(
-                        "The upgrade server does not build with your feed {} ({}): its operator has to allow it, or use another server.",
-                        clean(name),
-                        clean(url)
-                    ));
-                }
-                takes
-            });
-        }
+        feeds.repositories.retain(|name, url| {
+            let mut allowed = offer.limits.feeds.iter();
+            let takes = allowed.any(|allowed| is_below(url, allowed));
+            if !takes {
+                notes.push(format!(
+                    "The upgrade server does not build with your feed {} ({}): its operator has to allow it, or use another server.",
+                    clean(name),
+                    clean(url)
+                ));
+            }
+            takes
+        });
         if feeds.repositories.is_empty() {
             feeds.keys.clear();
         }
@@ -286,7 +285,7 @@ mod tests {
         let mut offer = Offer {
             version: "25.12.0".into(),
             limits: Limits {
-                feeds: Some(vec!["https://one.example/".into()]),
+                feeds: vec!["https://one.example/".into()],
                 ..Limits::default()
             },
             ..Offer::default()
@@ -298,8 +297,12 @@ mod tests {
             notes[0].contains("custom-2 (https://two.example"),
             "{notes:?}"
         );
-        offer.limits.feeds = None;
+        offer.limits.feeds = vec!["https://".into(), "https://two.example".into()];
+        offer.limits.feeds.push("https://one.example".into());
         assert_eq!(feeds.for_offer(&offer), (feeds.clone(), Vec::new()));
+        offer.limits.feeds.clear();
+        let (kept, notes) = feeds.for_offer(&offer);
+        assert_eq!((kept.keys.len(), notes.len()), (0, 2));
         offer.version = "24.10.2".into();
         let (kept, notes) = feeds.for_offer(&offer);
         assert!(kept.repositories.is_empty() && kept.keys.is_empty());

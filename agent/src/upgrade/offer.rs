@@ -17,8 +17,9 @@ pub struct Limits {
     pub defaults_length: usize,
     /// MiB of a root file system.
     pub rootfs_size: u32,
-    /// Folders of the feeds with which it builds; none: it does not say.
-    pub feeds: Option<Vec<String>>,
+    /// Folders of the feeds with which it builds. One that does not say knows no feeds: release
+    /// 0.7.20 refuses a request that has the field.
+    pub feeds: Vec<String>,
     /// Whether it says beforehand what it would change of a request.
     pub prepares: bool,
 }
@@ -29,7 +30,7 @@ impl Default for Limits {
             allow_defaults: true,
             defaults_length: 20_480,
             rootfs_size: 1024,
-            feeds: None,
+            feeds: Vec::new(),
             prepares: false,
         }
     }
@@ -45,7 +46,7 @@ impl Limits {
             allow_defaults: said.allow_defaults.unwrap_or(limits.allow_defaults),
             defaults_length: said.max_defaults_length.unwrap_or(limits.defaults_length),
             rootfs_size: said.max_custom_rootfs_size_mb.unwrap_or(limits.rootfs_size),
-            feeds: said.repository_allow_list.clone(),
+            feeds: said.repository_allow_list.clone().unwrap_or_default(),
             prepares: said.prepare == Some(true),
         }
     }

@@ -66,9 +66,9 @@ pub struct Options {
     pub revision: Option<String>,
     /// URLs.
     pub feeds: Vec<String>,
-    /// The server's allow list; none: it has none.
+    /// The server's allow list.
     #[serde(rename = "server allows")]
-    pub allowed: Option<Vec<String>>,
+    pub allowed: Vec<String>,
 }
 
 /// A plan in short; what is left out is empty.

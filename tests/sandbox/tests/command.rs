@@ -72,6 +72,29 @@ fn check_is_blocked_by_a_package_that_is_nowhere() {
 }
 
 #[test]
+fn what_the_server_would_change_is_noted_and_changes_nothing() {
+    let (_world, router) = site();
+    let words = [
+        "check",
+        "--version-to",
+        "SNAPSHOT",
+        "--add",
+        "kmod-nf-conntrack6",
+    ];
+    let plan: Plan = json(&router, &words, 20);
+    let noted =
+        |note: &&String| note.starts_with("The upgrade server leaves out kmod-nf-conntrack6: ");
+    assert_eq!(
+        plan.notes.iter().filter(noted).count(),
+        1,
+        "{:?}",
+        plan.notes
+    );
+    let request = plan.request.unwrap();
+    assert!(request.packages_versions.contains_key("kmod-nf-conntrack6"));
+}
+
+#[test]
 fn json_is_what_the_bus_says() {
     let (world, router) = site();
     let status: Status = json(&router, &["status"], 0);

@@ -216,3 +216,21 @@ fn a_snapshot_stays_one_and_becomes_newer() {
     upgrade(&router, &[], "24.10-SNAPSHOT");
     assert_eq!(asu(&router, &["check"]).code, 0, "there is nothing newer");
 }
+
+#[test]
+#[ignore = "needs the server that tests/real-server/run starts"]
+fn feeds_of_ones_own_are_more_than_the_server_does() {
+    let router = archer();
+    fs::create_dir_all(at(&router, "/etc/opkg")).unwrap();
+    let feed = "src/gz own https://feed.example/packages\n";
+    fs::write(at(&router, "/etc/opkg/customfeeds.conf"), feed).unwrap();
+    rewrite(&router, |text| text + &of_strangers("my-vpn"));
+    let blocked = plan(&router, &["--feeds"], 21);
+    assert_eq!(blocked.packages.missing[0].name, "my-vpn");
+    let note =
+        "The upgrade server does not build with your feed own (https://feed.example/packages)";
+    let notes = &blocked.notes;
+    assert!(notes.iter().any(|text| text.starts_with(note)), "{notes:?}");
+    let image = built(&router, &["--feeds", "--ignore", "my-vpn"]);
+    assert!(!image.packages.contains_key("my-vpn"));
+}
