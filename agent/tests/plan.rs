@@ -131,10 +131,16 @@ prop_compose! {
         ignored_changes in names(),
         ignored_defaults in names(),
         drop_missing in any::<bool>(),
+        clean_slate in any::<bool>(),
+        has_feeds in any::<bool>(),
         none in 0..3u8,
     ) -> Options {
         match none {
-            0 => Options { add, remove, ignore, ignored_changes, ignored_defaults, drop_missing, ..Options::default() },
+            0 => Options {
+                feeds: has_feeds.then(|| "https://feed.example/x".to_owned()).into_iter().collect(),
+                add, remove, ignore, ignored_changes, ignored_defaults, drop_missing, clean_slate,
+                ..Options::default()
+            },
             _ => Options::default(),
         }
     }
@@ -215,6 +221,15 @@ proptest! {
             prop_assert!(!asked.contains(name.as_str()));
         }
         prop_assert!(request.packages.is_empty() || request.packages_versions.is_empty());
+        // The selection and the defaults are the request said in another way.
+        let mut said: BTreeSet<&str> = case.now.iter().map(String::as_str).collect();
+        for name in &plan.selection {
+            match name.strip_prefix('-') {
+                Some(name) => prop_assert!(said.remove(name)),
+                None => prop_assert!(said.insert(name)),
+            }
+        }
+        prop_assert_eq!(said, asked);
     }
 
     #[test]

@@ -6,21 +6,18 @@ use super::options::{Command, Options};
 use super::output::Output;
 use super::plan::{self, Said};
 use super::progress::Progress;
-use super::{diff, packages};
+use super::{diff, packages, upgrade};
 use crate::api::{
-    CheckResult, Difference, DifferenceKind, Goal, History, Image, ImageCheck, Job, Outcome, Phase,
-    Plan, Status, Upgrade, Verdict, Verification, Versions,
+    CheckResult, Difference, DifferenceKind, Goal, History, ImageCheck, Outcome, Plan, Status,
+    Upgrade, Verdict, Verification, Versions,
 };
-use crate::daemon::engine::RESTARTING;
 use crate::daemon::router;
 use crate::error::{Error, Kind};
 use crate::json::{self, Value};
 use crate::settings::Settings;
-use crate::text;
 use crate::upgrade::feeds::Feeds;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,9 +36,9 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
     let agent = &mut agent;
     match command {
         Command::Check => check(agent, options, output),
-        Command::Upgrade => upgrade(agent, Goal::Upgrade, options, output),
-        Command::Download => upgrade(agent, Goal::Download, options, output),
-        Command::Install(file) => install(agent, named(file, options)?, options, output),
+        Command::Upgrade => upgrade::upgrade(agent, Goal::Upgrade, options, output),
+        Command::Download => upgrade::upgrade(agent, Goal::Download, options, output),
+        Command::Install(file) => upgrade::install(agent, named(file, options)?, options, output),
         Command::Verify(file) => verify(agent, named(file, options)?, output),
         Command::List => packages::selection(&ask_plan(agent, options)?, options, output),
         Command::Diff(from, to) => diff::run(agent, from.as_deref(), to, options, output),
@@ -49,7 +46,7 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         Command::Versions => versions(&agent.call("versions", &nothing())?, output),
         Command::Blob => packages::blob(&ask_plan(agent, options)?, options, output),
         Command::Status => status(&agent.call("status", &nothing())?, output),
-        Command::Watch => watch(agent, options, output),
+        Command::Watch => upgrade::watch(agent, options, output),
         Command::Cancel => cancel(agent, output),
         Command::History => history(&agent.call("history", &nothing())?, output),
         Command::Clean => {
@@ -70,12 +67,6 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
 #[derive(Deserialize, Serialize)]
 struct Cancelled {
     cancelled: bool,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Started {
-    #[serde(default)]
-    job: u32,
 }
 
 pub(super) fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
@@ -109,13 +100,18 @@ fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
 }
 
 /// Asks for the plan; shows it to people, and keeps it where that is wanted.
-fn show_plan(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Plan, Error> {
+pub(super) fn show_plan(
+    agent: &mut Agent,
+    options: &Options,
+    output: &mut Output,
+) -> Result<Plan, Error> {
     let settings = Settings::read(&options.paths)?;
     let found = ask_plan(agent, options)?;
     if options.keep_files || settings.keep_files {
         files::keep_plan(&options.paths, &found)?;
     }
-    if !output.is_json() {
+    let quiet = settings.verbosity < 0 && !options.verbose;
+    if !output.is_json() && !quiet {
         plan::show(&found, options.verbose || settings.verbosity > 0, output)?;
     }
     Ok(found)
@@ -137,210 +133,9 @@ fn own_feeds(plan: &Plan, options: &Options, output: &mut Output) -> Result<(), 
     Ok(())
 }
 
-fn upgrade(
-    agent: &mut Agent,
-    goal: Goal,
-    options: &Options,
-    output: &mut Output,
-) -> Result<ExitCode, Error> {
-    let found = show_plan(agent, options, output)?;
-    let conclusion = plan::conclusion(&found, Said::of(options));
-    let force = options.choice.force;
-    match found.verdict {
-        Verdict::Current if !force => {
-            if output.is_json() {
-                output.object(&found)?;
-            }
-            output.line(&conclusion)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Verdict::Blocked => return Err(Error::new(Kind::Packages, conclusion)),
-        Verdict::Downgrade if !force => return Err(Error::new(Kind::Usage, conclusion)),
-        _ => {}
-    }
-    if goal == Goal::Upgrade {
-        confirm(
-            options,
-            &format!(
-                "Install OpenWrt {} now? The router restarts.",
-                found.target.version
-            ),
-        )?;
-    }
-    let mut arguments = json::value(&options.choice)?;
-    arguments["goal"] = json::value(&goal)?;
-    wishes(&mut arguments, options)?;
-    let Started { job } = agent.call("start", &arguments)?;
-    if let Agent::Daemon(_) = agent {
-        output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
-    }
-    let code = follow(agent, Some(job), options, output)?;
-    match goal {
-        Goal::Download => place(agent, options, output).map(|()| code),
-        Goal::Upgrade => Ok(code),
-    }
-}
-
-/// Puts the image where `--image`, or owut's option, wants it.
-fn place(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<(), Error> {
-    let set = Settings::read(&options.paths)?.image;
-    let set = set.map(|file| options.paths.real(file));
-    let Some(file) = options.image.clone().or(set) else {
-        return Ok(());
-    };
-    let status: Status = agent.call("status", &nothing())?;
-    let image = status.image.ok_or_else(nothing_in_hand)?;
-    files::place_image(&options.paths, &image, &file)?;
-    output.line(&format!("It is {}, too.", file.display()))
-}
-
-fn install(
-    agent: &mut Agent,
-    file: Option<&Path>,
-    options: &Options,
-    output: &mut Output,
-) -> Result<ExitCode, Error> {
-    confirm(options, "Install the image now? The router restarts.")?;
-    let path = file.map(absolute).transpose()?;
-    let mut arguments = json!({ "force": options.choice.force });
-    if let Some(path) = path {
-        arguments["path"] = json::value(&path)?;
-    }
-    wishes(&mut arguments, options)?;
-    let Started { .. } = agent.call("sysupgrade", &arguments)?;
-    follow(agent, None, options, output)
-}
-
-/// Whether to keep the settings, and what to run before, is up to the daemon's settings, unless it
-/// is said here.
-fn wishes(arguments: &mut Value, options: &Options) -> Result<(), Error> {
-    if let Some(keep) = options.keep {
-        arguments["keep"] = keep.into();
-    }
-    if let Some(hook) = &options.pre_install {
-        arguments["pre_install"] = json::value(&absolute(hook)?)?;
-    }
-    Ok(())
-}
-
 /// The daemon has another working directory.
-fn absolute(file: &Path) -> Result<PathBuf, Error> {
+pub(super) fn absolute(file: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(file).map_err(|error| Error::file(file, "found", &error))
-}
-
-/// Asks before anything is flashed.
-fn confirm(options: &Options, question: &str) -> Result<(), Error> {
-    if options.yes {
-        return Ok(());
-    }
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Error::new(
-            Kind::Usage,
-            "Nobody can be asked here: add --yes if you mean it.",
-        ));
-    }
-    eprint!("{} [y/N] ", text::line(question));
-    let mut answer = String::new();
-    let read = stdin.lock().read_line(&mut answer);
-    match (read, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Error::new(Kind::Cancelled, "Nothing was done.")),
-    }
-}
-
-/// Shows the job until it has ended, and says how it did.
-fn follow(
-    agent: &mut Agent,
-    id: Option<u32>,
-    options: &Options,
-    output: &mut Output,
-) -> Result<ExitCode, Error> {
-    let mut progress = Progress::default();
-    let mut end = None;
-    agent.watch(&options.paths, &mut |status: &Status| {
-        let Some(job) = status
-            .job
-            .as_ref()
-            .filter(|job| id.is_none_or(|id| job.id == id))
-        else {
-            // After a restart of the router nobody knows the job any more; the history does.
-            end = status.last_upgrade.clone().map(End::Upgraded);
-            return Ok(false);
-        };
-        progress.show(job, output)?;
-        let over = job.phase == Phase::Flashing && job.detail == RESTARTING;
-        if over || is_over(job) {
-            end = Some(End::Job(Box::new(job.clone()), status.image.clone()));
-            return Ok(false);
-        }
-        Ok(true)
-    })?;
-    match end {
-        Some(End::Job(job, image)) => job_ended(&job, image.as_ref(), output),
-        Some(End::Upgraded(upgrade)) => upgrade_ended(&upgrade, output),
-        None => Err(Error::new(Kind::Internal, "There is no such job any more.")),
-    }
-}
-
-enum End {
-    Job(Box<Job>, Option<Image>),
-    Upgraded(Upgrade),
-}
-
-fn is_over(job: &Job) -> bool {
-    match job.phase {
-        Phase::Ready => job.goal == Goal::Download,
-        phase => !crate::daemon::phase::is_working(phase),
-    }
-}
-
-fn job_ended(job: &Job, image: Option<&Image>, output: &mut Output) -> Result<ExitCode, Error> {
-    match (&job.error, job.phase) {
-        (Some(error), _) => Err(error.clone()),
-        (None, Phase::Cancelled) => Err(Error::new(Kind::Cancelled, "The job was cancelled.")),
-        (None, Phase::Flashing) => {
-            let all = image.map(|image| image.checks.as_slice());
-            checks(all.unwrap_or_default(), is_warning, output)?;
-            output.line("sysupgrade has the image: the router restarts with it. \"asu history\" says afterwards whether everything is as promised.")?;
-            Ok(ExitCode::SUCCESS)
-        }
-        (None, _) => {
-            if let Some(image) = image {
-                checks(&image.checks, |_| true, output)?;
-                output.line(&format!(
-                    "The image is ready: {}. \"asu install\" installs it.",
-                    image.path
-                ))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn upgrade_ended(upgrade: &Upgrade, output: &mut Output) -> Result<ExitCode, Error> {
-    if output.is_json() {
-        output.object(upgrade)?;
-    }
-    past(upgrade, output)?;
-    Ok(match upgrade.result {
-        Outcome::Confirmed => ExitCode::SUCCESS,
-        Outcome::Differs | Outcome::NotApplied => ExitCode::FAILURE,
-    })
-}
-
-fn watch(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
-    let status: Status = agent.call("status", &nothing())?;
-    match &status.job {
-        None => {
-            if output.is_json() {
-                output.object(&status)?;
-            }
-            output.line("There is no job.")?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(job) => follow(agent, Some(job.id), options, output),
-    }
 }
 
 fn cancel(agent: &mut Agent, output: &mut Output) -> Result<ExitCode, Error> {
@@ -392,11 +187,11 @@ fn in_hand(agent: &mut Agent) -> Result<PathBuf, Error> {
         .ok_or_else(nothing_in_hand)
 }
 
-fn is_warning(check: &ImageCheck) -> bool {
+pub(super) fn is_warning(check: &ImageCheck) -> bool {
     check.result == CheckResult::Warning
 }
 
-fn checks(
+pub(super) fn checks(
     checks: &[ImageCheck],
     wanted: fn(&ImageCheck) -> bool,
     output: &mut Output,
@@ -487,7 +282,7 @@ fn history(history: &History, output: &mut Output) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn past(upgrade: &Upgrade, output: &mut Output) -> Result<(), Error> {
+pub(super) fn past(upgrade: &Upgrade, output: &mut Output) -> Result<(), Error> {
     let result = match upgrade.result {
         Outcome::Confirmed => "confirmed: everything is as promised",
         Outcome::Differs => "it runs, but not as promised",

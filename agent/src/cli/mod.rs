@@ -13,6 +13,7 @@ mod packages;
 mod plan;
 mod progress;
 pub mod table;
+mod upgrade;
 mod watch;
 
 use crate::error::Error;

@@ -9,8 +9,10 @@ use common::*;
 use sandbox::{Device, Options, Router, World};
 use serde_json::{json, Value};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 fn site() -> (World, Router) {
     let world = world();
@@ -89,6 +91,27 @@ fn the_request_is_what_was_said() {
     };
     assert!(new(&[]) && !new(&["--ignored-defaults", "zram-swap"]));
     nothing_left(&router);
+}
+
+#[test]
+fn a_script_may_come_from_standard_input() {
+    let (_world, router) = site();
+    let mut blob = command(&router, &["blob", "--init-script", "-"]);
+    let mut blob = blob
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sent = blob.stdin.take().unwrap().write_all(b"wifi up\n");
+    sent.unwrap();
+    let ended = Ended::of(blob.wait_with_output().unwrap());
+    let request: RequestBody = ended.json();
+    assert_eq!(request.defaults.as_deref(), Some("wifi up\n"));
+    // What has nothing to say is an object all the same.
+    let done: Value = asu(&router, &["--json", "clean"]).json();
+    assert_eq!(done, json!({}));
+    let nothing: Value = asu(&router, &["--json", "watch"]).json();
+    assert!(nothing["job"].is_null(), "{nothing}");
 }
 
 #[test]
