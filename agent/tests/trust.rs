@@ -205,7 +205,7 @@ fn no_image_with_a_flipped_bit_is_accepted_where_signatures_are_required() {
 }
 
 #[test]
-fn a_clock_that_was_never_set_judges_no_certificate() {
+fn clock_1970() {
     let ca = Key::from_seed(1);
     for (policy, result) in [
         (Off, CheckResult::Skipped),
