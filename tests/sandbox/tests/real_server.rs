@@ -234,3 +234,26 @@ fn feeds_of_ones_own_are_more_than_the_server_does() {
     let image = built(&router, &["--feeds", "--ignore", "my-vpn"]);
     assert!(!image.packages.contains_key("my-vpn"));
 }
+
+#[test]
+#[ignore = "needs the server that tests/real-server/run starts"]
+fn another_device_is_planned_but_not_built() {
+    let router = archer();
+    let other = ["--device", "x86/64:generic:ext4"];
+    let request = plan(&router, &other, 20).request.unwrap();
+    assert_eq!(
+        (request.target.as_str(), request.profile.as_str()),
+        ("x86/64", "generic")
+    );
+    assert_eq!(request.filesystem.as_deref(), Some("ext4"));
+    assert!(
+        request.packages_versions.contains_key("grub2-bios-setup"),
+        "a default there"
+    );
+    assert!(
+        !request.packages_versions.contains_key("swconfig"),
+        "a default here"
+    );
+    let download = asu(&router, &[&["download"], &other[..]].concat());
+    assert_eq!(download.code, 2, "{download:?}");
+}
