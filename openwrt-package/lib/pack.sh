@@ -12,13 +12,15 @@ fixed_tar() {
 # lay_out PACKAGE TARGET ARCHITECTURE: prints the folder with the package's files and, in CONTROL, what
 # the package manager is told.
 lay_out() {
-	local package=$1 target=$2 architecture=$3 folder="$CROSS/pack/$1"
+	local package=$1 target=$2 architecture=$3 folder="$CROSS/pack/$1" source=$1
+	# Translations come out of their application's Makefile.
+	case "$package" in luci-i18n-*) source=luci-app-attended-sysupgrade ;; esac
 	mkdir -p "$CROSS/pack/programs/bin" "$CROSS/pack/programs/lib"
 	install -m 0755 "$DIST/$target/asu" "$CROSS/pack/programs/bin/asu"
 	if target_has_plugin "$target"; then
 		install -m 0755 "$DIST/$target/attendedsysupgrade.so" "$CROSS/pack/programs/lib/"
 	fi
-	make --silent -C "$FEED/$package" TOPDIR="$FEED/standalone" PROGRAMS="$CROSS/pack/programs" \
+	PATH="$FEED/lib:$PATH" make --silent -C "$FEED/$source" PACKAGE="$package" TOPDIR="$FEED/standalone" PROGRAMS="$CROSS/pack/programs" \
 		DEST="$folder" ARCHITECTURE="$architecture" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" >&2 || return 1
 	echo "$folder"
 }
@@ -48,7 +50,7 @@ pack_tarball() {
 	mkdir -p "$scripts" "${list%/*}"
 	install -m 0755 "$FEED/standalone/installer" "$scripts/$name"
 	for hook in postinst-pkg postrm; do
-		install -m 0755 "$folder/CONTROL/$hook" "$scripts/$name.${hook%-pkg}"
+		[ ! -f "$folder/CONTROL/$hook" ] || install -m 0755 "$folder/CONTROL/$hook" "$scripts/$name.${hook%-pkg}"
 	done
 	touch "$list"
 	{
@@ -63,9 +65,13 @@ pack_tarball() {
 
 # pack_target TARGET: all packages of the target, into dist/TARGET.
 pack_target() {
-	local target=$1 package architecture folder packages="attended-sysupgrade-agent"
+	local target=$1 package architecture folder language packages="attended-sysupgrade-agent"
 	target_has_plugin "$target" && packages+=" rpcd-mod-attended-sysupgrade"
-	[ -d "$ROOT/luci-static/resources/view" ] && packages+=" luci-app-attended-sysupgrade"
+	packages+=" luci-app-attended-sysupgrade"
+	for language in "$FEED"/luci-app-attended-sysupgrade/po/*/attended-sysupgrade.po; do
+		language=${language%/*}
+		packages+=" luci-i18n-attended-sysupgrade-${language##*/}"
+	done
 	rm -f "$DIST/$target"/*.ipk "$DIST/$target"/*.tar.gz
 	for package in $packages; do
 		for architecture in $(target_architectures "$target"); do

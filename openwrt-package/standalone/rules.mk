@@ -1,5 +1,5 @@
 # A package's Makefile of this feed, read without OpenWrt's build system: `make -C PACKAGE TOPDIR=(this
-# folder) PROGRAMS=DIR DEST=DIR ARCHITECTURE=NAME` lays the package out below DEST, with its control
+# folder) PROGRAMS=DIR DEST=DIR ARCHITECTURE=NAME [PACKAGE=NAME]` lays the package out below DEST, with its control
 # files in DEST/CONTROL. These are the few words the Makefiles take from the real rules.mk; what they
 # mean is the same there.
 

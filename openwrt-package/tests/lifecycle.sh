@@ -70,6 +70,27 @@ for list in passwd shadow group; do
 done
 check "remove: settings untouched" cmp "$work/settings" "$root/etc/config/attendedsysupgrade"
 
+# LuCI's own app has a page at the same place; its translation comes as a package of its own.
+luci=luci-app-attended-sysupgrade german=luci-i18n-attended-sysupgrade-de
+new_root
+tree > "$work/before"
+pages="$root/www/luci-static/resources/view/attendedsysupgrade"
+mkdir -p "$pages"
+: > "$pages/overview.js"
+check "luci beside the other app: unpack" unpack $luci
+check "luci beside the other app: refused" eval "! run_script $luci install 2> '$work/said'"
+check "luci beside the other app: with a sentence" grep -q 'attendedsysupgrade/overview.js is on this router too' "$work/said"
+rm -r "$pages"
+check "luci: install" run_script $luci install
+check "german: unpack" unpack $german
+check "german: install" run_script $german install
+check "german: the translation is there" test -s "$root/usr/lib/lua/luci/i18n/attended-sysupgrade.de.lmo"
+check "german: sysupgrade keeps it" eval "kept | grep -qx /usr/lib/lua/luci/i18n/attended-sysupgrade.de.lmo"
+check "german: remove" run_script $german remove
+check "luci: remove" run_script $luci remove
+tree > "$work/after"
+check "luci and german: nothing is left" cmp "$work/before" "$work/after"
+
 new_root
 check "damaged list: unpack" unpack $agent
 rm "$root/lib/upgrade/keep.d/$agent"

@@ -27,8 +27,9 @@ done
 agent="$work/one/mips/attended-sysupgrade-agent_0.1.0-r1_mips_24kc.ipk"
 plugin="$work/one/mips/rpcd-mod-attended-sysupgrade_0.1.0-r1_mips_24kc.ipk"
 luci="$work/one/mips/luci-app-attended-sysupgrade_0.1.0-r1_all.ipk"
+german="$work/one/mips/luci-i18n-attended-sysupgrade-de_0.1.0-r1_all.ipk"
 
-for package in "$agent" "$plugin" "$luci"; do
+for package in "$agent" "$plugin" "$luci" "$german"; do
 	name="${package##*/}"
 	name="${name%%_*}"
 	check "$name: three members in opkg's order" is "$(tar -tzf "$package" | tr '\n' ' ')" "./debian-binary ./data.tar.gz ./control.tar.gz "
@@ -61,6 +62,13 @@ for file in /usr/sbin/asu /etc/init.d/asu /etc/uci-defaults/52-attended-sysupgra
 done
 check "plugin: two files" is "$(files "$plugin" | tr '\n' ' ')" "/usr/lib/rpcd/attendedsysupgrade.so /usr/share/rpcd/acl.d/rpcd-mod-attended-sysupgrade.json "
 check "luci: its pages" eval "files '$luci' | grep -q '^/www/luci-static/resources/view/.*\.js$'"
+
+check "translation: as LuCI's own program makes it" eval "'$FEED/lib/po2lmo' '$FEED/tests/translation/small.po' '$work/small.lmo' && cmp '$FEED/tests/translation/small.lmo' '$work/small.lmo'"
+echo 'msgid "unfinished' > "$work/broken.po"
+check "translation: a damaged one is told" eval "! '$FEED/lib/po2lmo' '$work/broken.po' '$work/broken.lmo' 2> '$work/said' && grep -q 'broken.po:1:' '$work/said'"
+check "german: two files" is "$(files "$german" | tr '\n' ' ')" "/etc/uci-defaults/luci-i18n-attended-sysupgrade-de /usr/lib/lua/luci/i18n/attended-sysupgrade.de.lmo "
+check "german: needs the app" contains " $(field "$german" Depends)" " luci-app-attended-sysupgrade"
+check "german: names its language" contains "$(member "$german" data.tar.gz | tar -xzOf - ./etc/uci-defaults/luci-i18n-attended-sysupgrade-de)" "luci.languages.de='Deutsch (German)'"
 
 for list in $(find "$FEED" -name '*.json'); do
 	check "JSON: ${list#"$FEED/"}" eval "python3 -m json.tool '$list' > /dev/null"

@@ -27,7 +27,6 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::Signal;
 use object::Handled;
 use schedule::Scheduler;
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use ubus::{Incoming, Request, Service, Status};
@@ -44,7 +43,7 @@ pub fn run(paths: &Paths) -> Result<(), Error> {
     let mut log = Log::default();
     let mut bus = Bus {
         service: Service::new(&paths.socket(), object::spec()),
-        waiting: BTreeMap::new(),
+        waiting: Vec::new(),
         told: None,
         news: None,
     };
@@ -93,7 +92,7 @@ pub fn wait(fds: Vec<BorrowedFd<'_>>, deadline: Option<Instant>) -> Result<(), E
 struct Bus {
     service: Service,
     /// Callers whose answers take time.
-    waiting: BTreeMap<Ticket, Request>,
+    waiting: Vec<(Ticket, Request)>,
     /// When subscribers were last told, and whether something changed since.
     told: Option<(Instant, bool)>,
     /// What is still to be told as an event.
@@ -124,8 +123,11 @@ impl Bus {
             }
         }
         for (ticket, answer) in engine.answers() {
-            match self.waiting.remove(&ticket) {
-                Some(request) => self.reply(request, object::reply(answer)),
+            match self.waiting.iter().position(|(of, _)| *of == ticket) {
+                Some(at) => {
+                    let (_, request) = self.waiting.swap_remove(at);
+                    self.reply(request, object::reply(answer));
+                }
                 None => scheduler.answered(ticket, &answer),
             }
         }
@@ -153,7 +155,7 @@ impl Bus {
         };
         match object::call(engine, &method, &arguments) {
             Handled::Now(reply) => self.reply(request, reply),
-            Handled::Later(ticket) => drop(self.waiting.insert(ticket, request)),
+            Handled::Later(ticket) => self.waiting.push((ticket, request)),
             Handled::InvalidArgument => self.service.complete(request, Status::InvalidArgument),
             Handled::NoMethod => self.service.complete(request, Status::MethodNotFound),
             Handled::NotFound => self.service.complete(request, Status::NotFound),

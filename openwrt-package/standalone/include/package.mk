@@ -43,8 +43,8 @@ define skip_on_request
 endef
 
 # Two steps, since make writes the files of a recipe before it runs the recipe's first line.
-# Translations need LuCI's po2lmo and are left to the real build system.
-BuildPackage=$(if $(filter $(PKG_NAME),$(1)),$(call BuildThePackage,$(1)))
+# PACKAGE names one of several packages of a Makefile.
+BuildPackage=$(if $(filter $(or $(PACKAGE),$(PKG_NAME)),$(1)),$(call BuildThePackage,$(1)))
 define BuildThePackage
 $(eval $(Package/$(1)))
 .PHONY: layout package

@@ -1,6 +1,6 @@
 //! A connection to ubusd and what it can be asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::string::String;
@@ -47,8 +47,8 @@ pub struct Bus {
     pub(super) queue: VecDeque<Incoming>,
     /// About how many bytes the queue holds.
     pub(super) queued: usize,
-    /// Our own objects by id.
-    pub(super) roles: BTreeMap<u32, Role>,
+    /// Our own objects by id: a handful, for which a map would be the larger code.
+    pub(super) roles: Vec<(u32, Role)>,
     pub(super) closed: bool,
 }
 
@@ -88,7 +88,7 @@ impl Bus {
             awaited: None,
             queue: VecDeque::new(),
             queued: 0,
-            roles: BTreeMap::new(),
+            roles: Vec::new(),
             closed: false,
         };
         let deadline = Instant::now().checked_add(PATIENCE);

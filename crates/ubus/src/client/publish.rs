@@ -141,7 +141,7 @@ impl Bus {
     /// Whether anybody is subscribed to an object of ours, as far as ubusd has told.
     pub fn is_subscribed(&self, object: Published) -> bool {
         matches!(
-            self.roles.get(&object.0),
+            self.role(object.0),
             Some(Role::Published {
                 subscribed: true,
                 ..
@@ -162,13 +162,24 @@ impl Bus {
         })?;
         let answer = answers.first().ok_or(Error::Status(Status::NoData))?;
         let id = answer.attributes()?.object.ok_or(Error::Malformed)?;
-        self.roles.insert(id, role);
+        self.forget(id);
+        self.roles.push((id, role));
         Ok(id)
+    }
+
+    /// What our object of this id is for.
+    pub(super) fn role(&self, id: u32) -> Option<&Role> {
+        let found = self.roles.iter().find(|(known, _)| *known == id);
+        found.map(|(_, role)| role)
+    }
+
+    fn forget(&mut self, id: u32) {
+        self.roles.retain(|(known, _)| *known != id);
     }
 
     pub(super) fn remove(&mut self, id: u32) -> Result<(), Error> {
         let deadline = Instant::now().checked_add(PATIENCE);
-        self.roles.remove(&id);
+        self.forget(id);
         self.exchange(Kind::RemoveObject, 0, deadline, |writer| {
             writer.u32_attr(attr::OBJECT, id);
         })?;

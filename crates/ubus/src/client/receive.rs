@@ -212,7 +212,7 @@ impl Bus {
     fn process_invoke(&mut self, message: &Message) -> Result<(), Error> {
         let attributes = tolerant(message);
         let object = attributes.object.unwrap_or(0);
-        match self.roles.get(&object) {
+        match self.role(object) {
             None => self.end(message, &attributes, Status::NotFound),
             Some(Role::Published { .. }) => match self.check(message, &attributes) {
                 Ok(request) => self.enqueue(Incoming::Request(request)),
@@ -240,7 +240,7 @@ impl Bus {
     /// The one place where a call is judged: the method sees only what it has declared.
     fn check(&self, message: &Message, attributes: &Attributes<'_>) -> Result<Request, Status> {
         let object = attributes.object.ok_or(Status::NotFound)?;
-        let Some(Role::Published { spec, .. }) = self.roles.get(&object) else {
+        let Some(Role::Published { spec, .. }) = self.role(object) else {
             return Err(Status::NotFound);
         };
         let method = attributes.method.ok_or(Status::InvalidArgument)?;
@@ -264,7 +264,8 @@ impl Bus {
         let (Some(object), Some(now)) = (attributes.object, attributes.active) else {
             return Ok(());
         };
-        let Some(Role::Published { subscribed, .. }) = self.roles.get_mut(&object) else {
+        let role = self.roles.iter_mut().find(|(id, _)| *id == object);
+        let Some((_, Role::Published { subscribed, .. })) = role else {
             return Ok(());
         };
         *subscribed = now;
@@ -276,7 +277,7 @@ impl Bus {
 
     fn process_unsubscribe(&mut self, message: &Message) -> Result<(), Error> {
         let object = tolerant(message).object.unwrap_or(0);
-        match self.roles.get(&object) {
+        match self.role(object) {
             Some(Role::Subscriber) => self.enqueue(Incoming::Unsubscribed(Subscription(object))),
             _ => Ok(()),
         }
