@@ -1,10 +1,18 @@
 //! Instructions, counted by valgrind's callgrind.
 
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use sandbox::Error;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A command that runs `program` and leaves its counts in `out`.
 ///
@@ -19,6 +27,66 @@ pub fn command(program: &OsStr, out: &Path) -> Command {
         .arg("--")
         .arg(program);
     command
+}
+
+/// The same for a program that takes from itself the right to write files and to open more than so
+/// many: valgrind keeps twelve descriptors for itself and refuses a limit that is not its own less
+/// those. `out` has to be a [`Pipe`].
+pub fn confined(program: &OsStr, out: &Path, files: u32) -> Command {
+    let valgrind = command(program, out);
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            &format!("ulimit -n {}; exec \"$0\" \"$@\"", files + 12),
+        ])
+        .arg(valgrind.get_program())
+        .args(valgrind.get_args());
+    shell
+}
+
+/// A named pipe for the counts of a program that may not write into files.
+pub struct Pipe {
+    path: PathBuf,
+    over: Arc<AtomicBool>,
+    reader: JoinHandle<std::io::Result<String>>,
+}
+
+impl Pipe {
+    /// Makes it, and begins to read.
+    pub fn new(path: &Path) -> Result<Pipe, Error> {
+        mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let (place, ended) = (path.to_owned(), over.clone());
+        // callgrind opens its file once to see whether it can, and once more at the end.
+        let reader = std::thread::spawn(move || loop {
+            let text = std::fs::read_to_string(&place)?;
+            if !text.is_empty() || ended.load(Ordering::Relaxed) {
+                return Ok(text);
+            }
+        });
+        Ok(Pipe {
+            path: path.to_owned(),
+            over,
+            reader,
+        })
+    }
+
+    /// What came, once the program has ended.
+    pub fn counts(self) -> Result<Counts, Error> {
+        self.over.store(true, Ordering::Relaxed);
+        while !self.reader.is_finished() {
+            // Wakes a reader for whom nobody writes; where it does not wait, that fails.
+            let nobody = std::fs::OpenOptions::new()
+                .write(true)
+                .custom_flags(OFlag::O_NONBLOCK.bits())
+                .open(&self.path);
+            drop(nobody);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let text = self.reader.join().map_err(|_| "the pipe's reader died")?;
+        Ok(Counts(text?))
+    }
 }
 
 /// Why valgrind could not be run.
@@ -85,6 +153,18 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_come_through_a_pipe_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let pipe = Pipe::new(&path).unwrap();
+        drop(std::fs::OpenOptions::new().write(true).open(&path).unwrap());
+        std::fs::write(&path, "totals: 7\n").unwrap();
+        assert_eq!(pipe.counts().unwrap().total().unwrap(), 7);
+        let silent = Pipe::new(&folder.path().join("silent")).unwrap();
+        assert!(silent.counts().unwrap().total().is_err());
+    }
 
     #[test]
     fn calls_into_an_object_are_added_up() {

@@ -21,6 +21,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+/// Files that the job allows itself (agent/src/job/confine.rs).
+const JOB_FILES: u32 = 64;
+
 /// Installed packages of a router whose owner collects them.
 pub const MANY: usize = 1000;
 
@@ -259,7 +262,8 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
     };
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("job");
-    let mut command = callgrind::command(asu.path.as_os_str(), &out);
+    let counts = callgrind::Pipe::new(&out)?;
+    let mut command = callgrind::confined(asu.path.as_os_str(), &out, JOB_FILES);
     command.arg("--root").arg(root).arg("job");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command
@@ -274,7 +278,7 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
         Ok(Event::Plan(plan)) => plausible(&plan)?,
         _ => return Err(format!("the job did not end with a plan: {said}").into()),
     }
-    Counts::read(&out)?.total()
+    counts.counts()?.total()
 }
 
 /// The same with an index that has only the router's own packages: names, and instructions.
