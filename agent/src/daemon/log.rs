@@ -3,6 +3,7 @@
 
 use super::phase::phase_word;
 use crate::api::{Job, Phase, Status};
+use crate::text;
 use std::io::Write;
 
 /// Which change was told last.
@@ -13,7 +14,7 @@ pub struct Log {
 
 /// A line of information. Where nobody reads the log, nobody can be told so.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "asu: {line}");
+    let _ = writeln!(std::io::stdout().lock(), "asu: {}", text::line(line));
 }
 
 impl Log {
@@ -22,7 +23,7 @@ impl Log {
         let now = status.job.as_ref().map(|job| (job.id, job.phase));
         if let (Some(job), true) = (&status.job, now != self.job) {
             match &job.error {
-                Some(error) => eprintln!("asu: {}: {error}", words(job)),
+                Some(error) => text::say(&format_args!("{}: {error}", words(job))),
                 None => say(&words(job)),
             }
         }

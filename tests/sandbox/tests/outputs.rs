@@ -12,6 +12,7 @@ use common::*;
 use sandbox::Router;
 use serde_json::{json, Value};
 use std::fs;
+use std::path::Path;
 
 /// Clears the screen by two means, ends a line, hides, turns the writing.
 const EVIL: &str = "x\u{1b}[2J\u{9b}2J\r\nasu: \u{202e}y\u{2066}\u{200b}\u{2028}\u{feff}";
@@ -77,6 +78,30 @@ fn judge(router: &Router, what: &str) {
     assert!(all_harmless(&plan), "{what}: {plan}");
     let log = log(router);
     assert!(is_harmless(&log), "{what}: {log:?}");
+}
+
+/// Whoever writes to the log writes through `text`.
+#[test]
+fn nothing_is_printed_past_the_cleaning() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../agent/src")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            // A test that prints what it simulates.
+            if path.ends_with("daemon/schedule/simulation.rs") {
+                continue;
+            }
+            files += 1;
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("println!("), "{}", path.display());
+        }
+    }
+    assert!(files > 50, "{files}");
 }
 
 #[test]

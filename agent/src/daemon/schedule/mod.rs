@@ -20,6 +20,7 @@ use crate::error::{Error, Kind};
 use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
 use crate::system::{self, random};
+use crate::text::say;
 use crate::upgrade::Choice;
 use agenda::{Action, Agenda, Hand, Moment, Next, Outcome, Rules};
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ impl Scheduler {
     fn read_rules(&mut self) {
         let (rules, complaints) = Rules::read(&self.paths);
         for complaint in complaints {
-            eprintln!("asu: {complaint}");
+            say(&complaint);
         }
         self.agenda.set_rules(rules);
     }
@@ -132,7 +133,7 @@ impl Scheduler {
             }
         };
         if self.agenda.waited_in_vain() {
-            eprintln!("asu: The router's clock was not set for a day, so this check for an upgrade is left out.");
+            say(&"The router's clock was not set for a day, so this check for an upgrade is left out.");
         }
         self.save(engine);
     }
@@ -156,7 +157,7 @@ impl Scheduler {
                 self.doing = Some(doing);
             }
             Err(error) => {
-                eprintln!("asu: {error}");
+                say(&error);
                 match action {
                     Action::Check => self.agenda.checked(moment, outcome(&error)),
                     Action::Download => self.agenda.fetched(moment, outcome(&error)),
@@ -297,7 +298,7 @@ impl Scheduler {
         let written =
             store::private_folder(&folder).and_then(|()| store::write(&file(&self.paths), kept));
         if let Err(error) = written {
-            eprintln!("asu: {error}");
+            say(&error);
         }
         // Not again and again where the flash is full.
         self.stored = kept.clone();
@@ -318,7 +319,7 @@ fn read(paths: &Paths) -> Kept {
     match store::read_record(&file(paths)) {
         Ok(kept) => kept.unwrap_or_default(),
         Err(error) => {
-            eprintln!("asu: {error}");
+            say(&error);
             Kept::default()
         }
     }
