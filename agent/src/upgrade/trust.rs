@@ -45,21 +45,19 @@ pub fn judge(
     policy: SignaturePolicy,
     now: i64,
 ) -> (ImageCheck, Kind) {
-    let (own, others) = (
-        report.signature.verdict(),
-        beside.map(detached::Finding::verdict),
-    );
+    let own = report.signature.verdict();
     let refused = |verdict| matches!(verdict, Verdict::Bad | Verdict::Revoked);
-    let silent = matches!(own, Verdict::Absent | Verdict::UnknownKey);
-    let spoken = beside.filter(|_| !refused(own));
-    let (verdict, sentence) = match spoken.zip(others) {
-        Some((finding, verdict)) if refused(verdict) || (silent && verdict == Verdict::Good) => {
-            (verdict, finding.to_string())
-        }
-        Some((finding, verdict)) if own == Verdict::Absent => (verdict, finding.to_string()),
-        _ => (own, report.signature.to_string()),
+    let speaks = |finding: &&detached::Finding| match (own, finding.verdict()) {
+        (Verdict::Bad | Verdict::Revoked, _) => false,
+        (Verdict::Absent, _) | (Verdict::UnknownKey, Verdict::Good) => true,
+        (_, verdict) => refused(verdict),
     };
-    let clock = clock_fault(report, now).filter(|_| own == verdict);
+    let beside = beside.filter(speaks);
+    let (verdict, sentence) = match beside {
+        Some(finding) => (finding.verdict(), finding.to_string()),
+        None => (own, report.signature.to_string()),
+    };
+    let clock = clock_fault(report, now).filter(|_| beside.is_none());
     let kind = match clock {
         Some(_) => Kind::Clock,
         None => Kind::Signature,
