@@ -10,23 +10,21 @@ const OTHERS_WRITE: libc::mode_t = 0o022;
 
 /// Looks at a file, and leaves in `status` what lstat gives for it. No step of its path may be a
 /// symlink, and none such that another user can exchange it. The path has a NUL at its end; it is cut
-/// short while it is looked at, and comes back as it was.
+/// short while it is looked at, and comes back as it was if nothing is wrong with it.
 pub fn look(path: &mut [u8], status: &mut libc::stat) -> Result<(), Refused> {
     // Others may create files in /tmp itself, but only exchange their own (sticky).
     let mut allowed = libc::S_ISVTX;
     let mut begin = 1;
     for end in 1..path.len() {
-        let byte = set(path, end, 0);
-        set(path, end, byte);
+        let byte = path.get(end).copied().unwrap_or(0);
         if byte != b'/' && byte != 0 {
             continue;
         }
-        let part = path.get(begin..end).unwrap_or(&[]);
-        let below_tmp = begin > 1 || path.starts_with(if byte == 0 { b"/tmp\0" } else { b"/tmp/" });
-        if !below_tmp || matches!(part, b"" | b"." | b"..") {
+        set(path, end, 0);
+        let below_tmp = begin > 1 || path.starts_with(b"/tmp\0");
+        if !below_tmp || matches!(path.get(begin..end), None | Some(b"" | b"." | b"..")) {
             return Err(Refused::Path);
         }
-        set(path, end, 0);
         // SAFETY: the name ends with NUL, and there is room for what lstat writes.
         let result = unsafe { libc::lstat(path.as_ptr().cast(), status) };
         set(path, end, byte);
@@ -60,9 +58,8 @@ pub fn is_same(a: &libc::stat, b: &libc::stat) -> bool {
         && a.st_dev == b.st_dev
 }
 
-/// Exchanges a byte, and gives the one before.
-fn set(bytes: &mut [u8], at: usize, byte: u8) -> u8 {
-    bytes
-        .get_mut(at)
-        .map_or(0, |place| core::mem::replace(place, byte))
+fn set(bytes: &mut [u8], at: usize, byte: u8) {
+    if let Some(place) = bytes.get_mut(at) {
+        *place = byte;
+    }
 }

@@ -7,43 +7,48 @@ use ubus::Type;
 
 use crate::bindings::{ubus_context, ubus_request_data};
 use crate::refused::{cut, Refused};
-use crate::reply::{Reply, Status};
+use crate::reply::{error, Reply, Status};
 
 /// Answers with the list, or with what is wrong with the database.
 pub fn answer(all: bool, ctx: *mut ubus_context, req: *mut ubus_request_data) -> Status {
     let mut reader = Reader::new(Database::Apk);
-    let mut file = File(-1);
-    // Who asks for all needs no world.
-    let mut result = reader.read(&mut file, !all);
-    file.close();
-    let mut database = reader.file();
-    if result.is_ok() {
-        let mut installed = reader.into_installed();
-        database = installed.database();
-        let reply = Reply::write(|writer| {
-            let packages = writer.open(Type::Table, "packages");
-            result =
-                installed.packagelist_to(all, &mut |name, version| writer.string(name, version));
-            writer.close(packages);
+    let mut result = read(&mut reader, all);
+    loop {
+        let file = reader.file();
+        let reply = Reply::write(|writer| match result {
+            Ok(()) => {
+                let packages = writer.open(Type::Table, "packages");
+                let mut give = |name: &[u8], version: &[u8]| writer.string(name, version);
+                reader.installed_mut().packagelist_to(all, &mut give);
+                writer.close(packages);
+            }
+            Err(fault) => {
+                let (detail, _) = cut(path(file), 0);
+                error(writer, refused(fault), detail);
+            }
         });
-        // What stood behind a database's end nobody would ask for.
-        if installed.is_cut_off() {
-            result = Err(Fault::Incomplete);
-        } else if reply.is_empty() {
-            result = Err(Fault::TooLarge);
-        }
-        if result.is_ok() {
+        if result.is_err() || !reply.is_empty() {
             return reply.send(ctx, req);
         }
+        result = Err(Fault::TooLarge);
     }
-    let refused = match result {
-        Err(Fault::NoDatabase | Fault::NoWorld) => Refused::NoDatabase,
-        Err(Fault::Unreadable) => Refused::Unreadable,
-        Err(Fault::OutOfMemory) => Refused::NoMemory,
+}
+
+fn read(reader: &mut Reader, all: bool) -> Result<(), Fault> {
+    let mut file = File(-1);
+    // Who asks for all needs no world.
+    let result = reader.read(&mut file, !all);
+    file.close();
+    result
+}
+
+fn refused(fault: Fault) -> Refused {
+    match fault {
+        Fault::NoDatabase | Fault::NoWorld => Refused::NoDatabase,
+        Fault::Unreadable => Refused::Unreadable,
+        Fault::OutOfMemory => Refused::NoMemory,
         _ => Refused::Damaged,
-    };
-    let (detail, _) = cut(path(database), 0);
-    Reply::error(refused, detail).send(ctx, req)
+    }
 }
 
 /// The paths of all databases, each with a NUL behind it: a table of them would need relocations.
@@ -86,16 +91,11 @@ impl Source for File {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32> {
-        loop {
-            // SAFETY: the descriptor is ours, the buffer is as long as it says.
-            let len = unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) };
-            if len >= 0 {
-                return Ok(len as usize);
-            }
-            match errno() {
-                libc::EINTR => {}
-                errno => return Err(errno),
-            }
+        // SAFETY: the descriptor is ours, the buffer is as long as it says. No signal interrupts the reading
+        // of a file.
+        match unsafe { libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len()) } {
+            len @ 0.. => Ok(len as usize),
+            _ => Err(errno()),
         }
     }
 }

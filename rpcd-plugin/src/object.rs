@@ -1,12 +1,13 @@
 //! The object and its methods, as rpcd and libubus get to see them.
 
 use core::ffi::{c_char, c_int, CStr};
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use crate::arguments::parse;
 use crate::bindings::{
-    avl_node, blob_attr, blobmsg_policy, list_head, rpc_daemon_ops, rpc_plugin as Plugin,
-    ubus_context, ubus_method, ubus_object, ubus_object_type, ubus_request_data, BLOBMSG_TYPE_BOOL,
+    blob_attr, blobmsg_policy, list_head, rpc_daemon_ops, rpc_plugin as Plugin, ubus_context,
+    ubus_method, ubus_object, ubus_object_type, ubus_request_data, BLOBMSG_TYPE_BOOL,
     BLOBMSG_TYPE_STRING,
 };
 use crate::reply::Status;
@@ -16,77 +17,17 @@ extern "C" {
     fn ubus_add_object(ctx: *mut ubus_context, obj: *mut ubus_object) -> c_int;
 }
 
-/// A table that C reads, pointers and all.
-#[repr(transparent)]
-struct Table<T>(T);
-
-// SAFETY: nobody ever writes into a table.
-unsafe impl<T> Sync for Table<T> {}
-
-/// Declares an argument to who lists the object; what is sent is checked in arguments.rs.
-const fn argument(name: &'static CStr, kind: u32) -> blobmsg_policy {
-    blobmsg_policy {
-        name: name.as_ptr(),
-        type_: kind,
-    }
+/// All that libubus keeps pointers to. It is zero until [`init`] fills it in: written down as a constant, each
+/// pointer would cost a relocation.
+struct Tables {
+    object: ubus_object,
+    kind: ubus_object_type,
+    methods: [ubus_method; 2],
+    packagelist: [blobmsg_policy; 1],
+    sysupgrade: [blobmsg_policy; 2],
 }
 
-static PACKAGELIST: Table<[blobmsg_policy; 1]> = Table([argument(c"all", BLOBMSG_TYPE_BOOL)]);
-static SYSUPGRADE: Table<[blobmsg_policy; 2]> = Table([
-    argument(c"keep", BLOBMSG_TYPE_BOOL),
-    argument(c"path", BLOBMSG_TYPE_STRING),
-]);
-
-static METHODS: Table<[ubus_method; 2]> = Table([
-    ubus_method {
-        name: c"packagelist".as_ptr(),
-        handler: Some(packagelist_called),
-        mask: 0,
-        tags: 0,
-        policy: PACKAGELIST.0.as_ptr(),
-        n_policy: PACKAGELIST.0.len() as c_int,
-    },
-    ubus_method {
-        name: c"sysupgrade".as_ptr(),
-        handler: Some(sysupgrade_called),
-        mask: 0,
-        tags: 0,
-        policy: SYSUPGRADE.0.as_ptr(),
-        n_policy: SYSUPGRADE.0.len() as c_int,
-    },
-]);
-
-/// libubus keeps the type's number in it.
-static mut TYPE: ubus_object_type = ubus_object_type {
-    name: c"rpcd-plugin-attendedsysupgrade".as_ptr(),
-    id: 0,
-    methods: METHODS.0.as_ptr(),
-    n_methods: METHODS.0.len() as c_int,
-};
-
-/// libubus keeps the object's number in it, and links it into its tree.
-static mut OBJECT: ubus_object = ubus_object {
-    avl: avl_node {
-        list: list_head {
-            next: null_mut(),
-            prev: null_mut(),
-        },
-        parent: null_mut(),
-        left: null_mut(),
-        right: null_mut(),
-        key: null_mut(),
-        balance: 0,
-        leader: false,
-    },
-    name: c"attendedsysupgrade".as_ptr(),
-    id: 0,
-    path: null_mut(),
-    type_: &raw mut TYPE,
-    subscribe_cb: None,
-    has_subscribers: false,
-    methods: METHODS.0.as_ptr(),
-    n_methods: METHODS.0.len() as c_int,
-};
+static mut TABLES: MaybeUninit<Tables> = MaybeUninit::zeroed();
 
 /// What rpcd looks up in the library. It links the plugins into a list of its own.
 #[no_mangle]
@@ -102,40 +43,59 @@ pub static mut rpc_plugin: Plugin = Plugin {
 /// rpcd calls this once, after it has loaded the library.
 unsafe extern "C" fn init(ops: *const rpc_daemon_ops, ctx: *mut ubus_context) -> c_int {
     sysupgrade::set_rpcd(ops);
-    // SAFETY: the context is rpcd's own; the object is static, and only libubus touches it.
-    unsafe { ubus_add_object(ctx, &raw mut OBJECT) }
+    // SAFETY: rpcd has one thread and calls this once, so nobody else looks at the tables yet. All zeros are
+    // valid for each of their fields.
+    let tables = unsafe { (&mut *(&raw mut TABLES)).assume_init_mut() };
+    // The argument types are for who lists the object; what is sent is checked in arguments.rs.
+    let [all] = &mut tables.packagelist;
+    declare(all, c"all", BLOBMSG_TYPE_BOOL);
+    let [keep, path] = &mut tables.sysupgrade;
+    declare(keep, c"keep", BLOBMSG_TYPE_BOOL);
+    declare(path, c"path", BLOBMSG_TYPE_STRING);
+    let [packagelist, sysupgrade] = &mut tables.methods;
+    packagelist.name = c"packagelist".as_ptr();
+    packagelist.handler = Some(called);
+    packagelist.policy = tables.packagelist.as_ptr();
+    packagelist.n_policy = 1;
+    sysupgrade.name = c"sysupgrade".as_ptr();
+    sysupgrade.handler = Some(called);
+    sysupgrade.policy = tables.sysupgrade.as_ptr();
+    sysupgrade.n_policy = 2;
+    tables.kind.name = c"attendedsysupgrade".as_ptr();
+    tables.kind.methods = tables.methods.as_ptr();
+    tables.kind.n_methods = 2;
+    tables.object.name = c"attendedsysupgrade".as_ptr();
+    tables.object.type_ = &raw mut tables.kind;
+    tables.object.methods = tables.methods.as_ptr();
+    tables.object.n_methods = 2;
+    // SAFETY: the context is rpcd's own; the object is static, and from now on only libubus touches it.
+    unsafe { ubus_add_object(ctx, &raw mut tables.object) }
 }
 
-unsafe extern "C" fn packagelist_called(
+fn declare(argument: &mut blobmsg_policy, name: &'static CStr, kind: u32) {
+    argument.name = name.as_ptr();
+    argument.type_ = kind;
+}
+
+/// Handles a call of either method.
+unsafe extern "C" fn called(
     ctx: *mut ubus_context,
     _: *mut ubus_object,
     req: *mut ubus_request_data,
-    _: *const c_char,
+    method: *const c_char,
     msg: *mut blob_attr,
 ) -> c_int {
     // SAFETY: the message is libubus' own, and lives until we return.
     let message = unsafe { contents(msg) };
-    let status = match parse(message, b"all") {
-        Some(given) if given.path.is_none() => {
+    // SAFETY: it is one of the names above.
+    let packagelist = unsafe { method.cast::<u8>().read() } == b'p';
+    let flag: &[u8] = if packagelist { b"all" } else { b"keep" };
+    let status = match parse(message, flag) {
+        Some(given) if packagelist && given.path.is_none() => {
             installed::answer(given.flag.unwrap_or(false), ctx, req)
         }
+        Some(given) if !packagelist => sysupgrade::answer(&given, ctx, req),
         _ => Status::InvalidArgument,
-    };
-    status as c_int
-}
-
-unsafe extern "C" fn sysupgrade_called(
-    ctx: *mut ubus_context,
-    _: *mut ubus_object,
-    req: *mut ubus_request_data,
-    _: *const c_char,
-    msg: *mut blob_attr,
-) -> c_int {
-    // SAFETY: the message is libubus' own, and lives until we return.
-    let message = unsafe { contents(msg) };
-    let status = match parse(message, b"keep") {
-        Some(given) => sysupgrade::answer(&given, ctx, req),
-        None => Status::InvalidArgument,
     };
     status as c_int
 }

@@ -49,7 +49,7 @@ image The image has changed.
 memory No memory is left.
 storage There is no package database.
 storage The database can't be read.
-storage The database is damaged, ends in the middle, or is too large.
+storage The database is damaged, cut off or too large.
 ";
 
 impl Refused {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ffi::c_int;
 
-use ubus::{Type, Writer};
+use ubus::{Sink, Type, Writer};
 
 use crate::bindings::{blob_attr, blob_buf, ubus_context, ubus_request_data};
 use crate::refused::Refused;
@@ -31,25 +31,31 @@ pub enum Status {
 }
 
 /// A whole blob, header included; empty where memory or the bus' limit did not allow it.
+#[derive(Default)]
 pub struct Reply(Vec<u8>);
+
+impl Sink for Reply {
+    fn put(&mut self, bytes: &[u8]) -> bool {
+        packages::append(&mut self.0, bytes).is_ok()
+    }
+
+    fn written(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
 
 impl Reply {
     /// Writes an answer.
-    pub fn write(fill: impl FnOnce(&mut Writer<'_, Vec<u8>>)) -> Reply {
-        let mut bytes = Vec::new();
-        let mut writer = Writer::new(&mut bytes);
+    pub fn write(fill: impl FnOnce(&mut Writer<'_, Reply>)) -> Reply {
+        let mut reply = Reply::default();
+        let mut writer = Writer::new(&mut reply);
         let blob = writer.open_attr(0);
         fill(&mut writer);
         writer.close(blob);
-        if writer.finish().is_err() || bytes.len() > MAX_MESSAGE {
-            bytes.clear();
+        if writer.finish().is_err() || reply.0.len() > MAX_MESSAGE {
+            reply.0.clear();
         }
-        Reply(bytes)
-    }
-
-    /// `{error: {kind, message, detail}}`.
-    pub fn error(refused: Refused, detail: &[u8]) -> Reply {
-        Reply::write(|writer| error(writer, refused, detail))
+        reply
     }
 
     /// `{started: true}`, or `{started: false, error}`.
@@ -100,7 +106,8 @@ impl Reply {
     }
 }
 
-fn error(writer: &mut Writer<'_, Vec<u8>>, refused: Refused, detail: &[u8]) {
+/// Writes `error: {kind, message, detail}`.
+pub fn error(writer: &mut Writer<'_, Reply>, refused: Refused, detail: &[u8]) {
     let error = writer.open(Type::Table, "error");
     let (kind, message) = refused.texts();
     writer.string("kind", kind);

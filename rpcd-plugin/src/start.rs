@@ -65,7 +65,7 @@ pub fn start(path: *const c_char, keep: bool) -> bool {
 }
 
 /// The child's part. Nothing of rpcd's goes along: no descriptor, and not the one signal that rpcd
-/// ignores. It blocks none.
+/// ignores. It blocks none, and its folder is `/` already.
 fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     let flag: *const c_char = if keep { path } else { c"-n".as_ptr() };
     let file: *const c_char = if keep { null() } else { path };
@@ -74,7 +74,6 @@ fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     // texts and to values that live until the process becomes another program or ends.
     unsafe {
         libc::setsid();
-        libc::chdir(c"/".as_ptr());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         // The pipe's other end had a lower number, so this one is above 3 and what becomes 3 stays open
         // in the new program.

@@ -1,6 +1,7 @@
 //! `sysupgrade`: has an image checked, and starts the upgrade with it.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -20,20 +21,34 @@ static CHECKING: AtomicBool = AtomicBool::new(false);
 /// How much of sysupgrade's words is kept: the last half of this at least.
 const TAIL: usize = 1024;
 
-/// A check while it runs; rpcd carries it from callback to callback, and frees it with free. All of
-/// it may be zero.
+/// A check while it runs. All of it may be zero.
 struct Check {
     /// With a NUL at its end.
     path: [u8; MAX_PATH + 1],
     path_len: usize,
-    /// What was found there before the check.
+    /// What was found there before the check, and after it.
     seen: libc::stat,
+    now: libc::stat,
     keep: bool,
+    /// What the system said of rpcd's children.
+    child: libc::siginfo_t,
     /// When it began, see [`now`], and how many milliseconds rpcd lets it run.
     began: u32,
     timeout: u32,
     tail: [u8; TAIL],
     tail_len: usize,
+}
+
+/// The one check there is at a time. rpcd has one thread, and never calls us from within a call.
+static mut CHECK: MaybeUninit<Check> = MaybeUninit::zeroed();
+
+/// [`CHECK`].
+///
+/// # Safety
+/// What was given before must be in use no more.
+unsafe fn the_check() -> &'static mut Check {
+    // SAFETY: as the caller promised, and zeros are a valid check.
+    unsafe { (*(&raw mut CHECK)).assume_init_mut() }
 }
 
 pub fn set_rpcd(ops: *const rpc_daemon_ops) {
@@ -68,37 +83,28 @@ fn check(
     // SAFETY: rpcd gave it to `init`, and keeps it as long as it runs.
     let rpcd = unsafe { RPCD.load(Ordering::Relaxed).as_ref() }.ok_or(Refused::NotChecked)?;
     let exec = rpcd.exec.ok_or(Refused::NotChecked)?;
-    // SAFETY: plain memory of that size, all zero, which is what a `Check` may be.
-    let own = unsafe { libc::calloc(1, size_of::<Check>()) };
-    // SAFETY: as above; where there is any, it is ours until exec takes it.
-    let check = unsafe { own.cast::<Check>().as_mut() }.ok_or(Refused::NoMemory)?;
-    let result = check.begin(arguments).and_then(|()| {
-        // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
-        check.timeout = unsafe { rpcd.exec_timeout.as_ref() }.map_or(0, |&timeout| timeout as u32);
-        let mut words = [
-            SYSUPGRADE.as_ptr(),
-            c"--test".as_ptr(),
-            check.path(),
-            null(),
-        ];
-        // SAFETY: the callbacks take what exec's header says, and the last argument is theirs. exec
-        // forks and copies nothing, so the words need to live no longer.
-        let status = unsafe {
-            let (said, words) = (Some(said as _), words.as_mut_ptr());
-            exec(words, None, said, said, Some(checked), own, ctx, req)
-        };
-        if status == 0 {
-            Ok(())
-        } else {
-            Err(Refused::NotChecked)
-        }
-    });
-    CHECKING.store(result.is_ok(), Ordering::Relaxed);
-    if result.is_err() {
-        // SAFETY: exec has not taken it.
-        unsafe { libc::free(own) };
+    // SAFETY: no check runs, so no callback has it.
+    let check = unsafe { the_check() };
+    check.begin(arguments)?;
+    // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
+    check.timeout = unsafe { rpcd.exec_timeout.as_ref() }.map_or(0, |&timeout| timeout as u32);
+    let mut words = [
+        SYSUPGRADE.as_ptr(),
+        c"--test".as_ptr(),
+        check.path(),
+        null(),
+    ];
+    // SAFETY: the callbacks take what exec's header says. exec forks and copies nothing, so the words
+    // need to live no longer.
+    let status = unsafe {
+        let (said, words) = (Some(said as _), words.as_mut_ptr());
+        exec(words, None, said, said, Some(checked), null_mut(), ctx, req)
+    };
+    if status != 0 {
+        return Err(Refused::NotChecked);
     }
-    result
+    CHECKING.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// rpcd has read something that sysupgrade said. Gives how much of it was taken: all.
@@ -106,23 +112,25 @@ unsafe extern "C" fn said(
     _: *mut blob_buf,
     text: *mut c_char,
     len: c_int,
-    own: *mut c_void,
+    _: *mut c_void,
 ) -> c_int {
-    // SAFETY: `own` is the check we gave to exec, and `text` as long as rpcd says.
+    // SAFETY: the check is in nobody's use between two callbacks, and `text` as long as rpcd says.
     let (check, text) = unsafe {
-        let text =
-            core::slice::from_raw_parts(text.cast::<u8>(), usize::try_from(len).unwrap_or(0));
-        (&mut *own.cast::<Check>(), text)
+        let len = usize::try_from(len).unwrap_or(0);
+        (
+            the_check(),
+            core::slice::from_raw_parts(text.cast::<u8>(), len),
+        )
     };
     check.hear(text);
     len
 }
 
 /// sysupgrade has ended, or was ended. rpcd sends what is in `blob` as soon as this returns.
-unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, own: *mut c_void) -> c_int {
+unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, _: *mut c_void) -> c_int {
     CHECKING.store(false, Ordering::Relaxed);
-    // SAFETY: `own` is the check we gave to exec, which rpcd frees after this.
-    let check = unsafe { &mut *own.cast::<Check>() };
+    // SAFETY: the check is in nobody's use between two callbacks.
+    let check = unsafe { the_check() };
     let result = check.judge(stat);
     let said = match result {
         Err(Refused::Rejected) => check.tail.get(..check.tail_len).unwrap_or(&[]),
@@ -137,15 +145,14 @@ impl Check {
     /// Looks at the image that is to be checked.
     fn begin(&mut self, arguments: &Arguments<'_>) -> Result<(), Refused> {
         let path = arguments.path.unwrap_or(b"/tmp/firmware.bin");
-        // The byte behind it is the NUL.
+        let room = self.path.get_mut(..=path.len());
+        let (end, text) = room.and_then(<[u8]>::split_last_mut).ok_or(Refused::Path)?;
+        *end = 0;
+        text.copy_from_slice(path);
         self.path_len = path.len() + 1;
-        self.path
-            .get_mut(..path.len())
-            .filter(|_| path.len() <= MAX_PATH)
-            .ok_or(Refused::Path)?
-            .copy_from_slice(path);
         let path = self.path.get_mut(..self.path_len).unwrap_or(&mut []);
         look(path, &mut self.seen)?;
+        self.tail_len = 0;
         self.keep = arguments.flag.unwrap_or(true);
         self.began = now();
         Ok(())
@@ -161,14 +168,12 @@ impl Check {
         if now().wrapping_sub(self.began).saturating_mul(TICK) >= self.timeout {
             return Err(Refused::TooSlow);
         }
-        if stat != 0 || !is_settled() {
+        if stat != 0 || !is_settled(&mut self.child) {
             return Err(Refused::Rejected);
         }
-        // SAFETY: zeros are a valid value of it.
-        let mut now = unsafe { core::mem::zeroed::<libc::stat>() };
         let path = self.path.get_mut(..self.path_len).unwrap_or(&mut []);
-        look(path, &mut now)?;
-        if !is_same(&now, &self.seen) {
+        look(path, &mut self.now)?;
+        if !is_same(&self.now, &self.seen) {
             return Err(Refused::Changed);
         }
         if !start(self.path(), self.keep) {
@@ -181,7 +186,8 @@ impl Check {
     fn hear(&mut self, text: &[u8]) {
         for &byte in text {
             if self.tail_len == TAIL {
-                self.tail.copy_within(TAIL / 2.., 0);
+                let (older, newer) = self.tail.split_at_mut(TAIL / 2);
+                older.copy_from_slice(newer);
                 self.tail_len = TAIL / 2;
             }
             if let Some(place) = self.tail.get_mut(self.tail_len) {
@@ -200,13 +206,11 @@ impl Check {
 /// child may be left that has failed and was not asked for its status; one that is about to end gets
 /// a moment to do so. (Should this let a refused image pass, sysupgrade itself still refuses it when
 /// it is started.)
-fn is_settled() -> bool {
+fn is_settled(child: &mut libc::siginfo_t) -> bool {
     for _ in 0..4 {
-        // SAFETY: zeros are a valid value of it.
-        let mut child = unsafe { core::mem::zeroed::<libc::siginfo_t>() };
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         // SAFETY: there is room for what waitid writes; it leaves the child to rpcd.
-        let failed = unsafe { libc::waitid(libc::P_ALL, 0, &mut child, flags) } != 0;
+        let failed = unsafe { libc::waitid(libc::P_ALL, 0, child, flags) } != 0;
         if failed {
             // No child at all: rpcd has its status.
             return true;

@@ -42,16 +42,7 @@ pub struct Package {
 /// Opens and reads the router's package databases.
 pub fn read(paths: &Paths) -> Result<packages::Installed, Error> {
     let mut files = Files { paths, open: None };
-    let installed = packages::read_from(&mut files).map_err(unreadable)?;
-    // What is missing nobody would ask for: the new system would come up without it.
-    if installed.is_cut_off() {
-        let sentence = format!(
-            "The package database {} is not complete: it ends in the middle of a package. Repair it, or restore it from a backup.",
-            installed.database().path()
-        );
-        return Err(Error::new(Kind::Storage, sentence));
-    }
-    Ok(installed)
+    packages::read_from(&mut files).map_err(unreadable)
 }
 
 /// The router's files, of which one is open.

@@ -45,6 +45,9 @@ pub enum Error {
     Empty(Database),
     /// The record that ends at this line lacks its name, version or state: half a database.
     Incomplete(Database, u32),
+    /// The last record has no blank line behind it, which both package managers write: what came
+    /// behind it may be missing.
+    CutOff(Database),
     /// A second name or version stands in one record: two records have run into each other.
     Doubled(Database, u32),
     /// A line that is needed is longer than any real one.
@@ -67,6 +70,7 @@ pub enum Fault {
     Unreadable,
     Empty,
     Incomplete,
+    CutOff,
     Doubled,
     TooLong,
     BadText,
@@ -83,6 +87,7 @@ impl Fault {
             Fault::Unreadable => Error::Unreadable(database, number as i32),
             Fault::Empty => Error::Empty(database),
             Fault::Incomplete => Error::Incomplete(database, number),
+            Fault::CutOff => Error::CutOff(database),
             Fault::Doubled => Error::Doubled(database, number),
             Fault::TooLong => Error::TooLong(database, number),
             Fault::BadText => Error::BadText(database, number),
@@ -101,6 +106,7 @@ impl Error {
             Error::Unreadable(..) => "unreadable",
             Error::Empty(_) => "empty",
             Error::Incomplete(..) => "incomplete",
+            Error::CutOff(_) => "cut-off",
             Error::Doubled(..) => "doubled",
             Error::TooLong(..) => "too-long",
             Error::BadText(..) => "bad-text",
@@ -118,6 +124,9 @@ impl Error {
             Error::Empty(_) => "The package database is empty.",
             Error::Incomplete(..) => {
                 "The package database is damaged: a record lacks its name, version or state."
+            }
+            Error::CutOff(_) => {
+                "The package database ends in the middle of a package; repair it, or restore it from a backup."
             }
             Error::Doubled(..) => {
                 "The package database is damaged: a record has two names or versions."
@@ -139,6 +148,7 @@ impl Error {
             Error::Unreadable(db, _)
             | Error::Empty(db)
             | Error::Incomplete(db, _)
+            | Error::CutOff(db)
             | Error::Doubled(db, _)
             | Error::TooLong(db, _)
             | Error::BadText(db, _)

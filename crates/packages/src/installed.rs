@@ -29,13 +29,13 @@ pub struct Package<'a> {
 }
 
 impl Installed {
-    pub(crate) const fn new() -> Installed {
+    pub(crate) fn new(database: Database) -> Installed {
         Installed {
-            database: Database::Apk,
+            database,
             text: Vec::new(),
             entries: Vec::new(),
             world: 0,
-            wanted_known: false,
+            wanted_known: database == Database::Opkg,
             cut_off: false,
         }
     }
@@ -104,13 +104,13 @@ impl Installed {
         for entry in &self.entries {
             // A virtual package is there only because the user gave the names it depends on one
             // after the other.
-            if is_virtual_name(entry.get(text, NAME)) {
-                ask(text, entry.get(text, DEPENDS), &mut asked)?;
+            if is_virtual_name(entry.fields[NAME].get(text)) {
+                ask(text, entry.fields[DEPENDS].get(text), &mut asked)?;
             }
         }
         sort(text, &mut asked);
         for entry in &mut self.entries {
-            for own in [entry.get(text, NAME), entry.bare(text)] {
+            for own in [entry.fields[NAME].get(text), entry.bare(text)] {
                 if let Some(asked) = find(text, &mut asked, own) {
                     asked.wanted = true;
                     entry.wanted = true;
@@ -120,7 +120,7 @@ impl Installed {
         // Only now is it known which names no package bears itself: these are met by whoever
         // provides them.
         for entry in &mut self.entries {
-            for own in Entries::new(entry.get(text, PROVIDES), Style::Apk) {
+            for own in Entries::new(entry.fields[PROVIDES].get(text), Style::Apk) {
                 let asked = find(text, &mut asked, name(own));
                 entry.wanted |= asked.is_some_and(|asked| !asked.wanted);
             }
@@ -142,10 +142,10 @@ fn ask(text: &[u8], list: &[u8], asked: &mut Vec<Entry>) -> Result<(), Fault> {
     for entry in Entries::new(list, Style::Apk) {
         if !is_conflict(entry) {
             let mut name_alone = Entry::default();
-            let [place, ..] = &mut name_alone.fields;
-            *place = Span::of(text, name(entry));
+            let place = Span::of(text, name(entry));
+            name_alone.fields[NAME] = place;
             name_alone.bare = place.len;
-            push(asked, &name_alone)?;
+            push(asked, name_alone)?;
         }
     }
     Ok(())
@@ -154,7 +154,7 @@ fn ask(text: &[u8], list: &[u8], asked: &mut Vec<Entry>) -> Result<(), Fault> {
 impl<'a> Package<'a> {
     /// The name as the database has it, with its ABI suffix: `libubox20260213`.
     pub fn name(&self) -> &'a str {
-        text_of(self.entry.get(&self.set.text, NAME))
+        text_of(self.entry.fields[NAME].get(&self.set.text))
     }
 
     /// The name without ABI suffix, as the upgrade server knows it: `libubox`.
@@ -164,22 +164,28 @@ impl<'a> Package<'a> {
 
     /// The version: `2026.02.13~1aa36ee7-r1`.
     pub fn version(&self) -> &'a str {
-        text_of(self.entry.get(&self.set.text, VERSION))
+        text_of(self.entry.fields[VERSION].get(&self.set.text))
     }
 
     /// The architecture; empty where the database has none.
     pub fn arch(&self) -> &'a str {
-        text_of(self.entry.get(&self.set.text, ARCH))
+        text_of(self.entry.fields[ARCH].get(&self.set.text))
     }
 
     /// The further names it answers to, with their versions.
     pub fn provides(&self) -> Dependencies<'a> {
-        Dependencies::of_bytes(self.entry.get(&self.set.text, PROVIDES), self.set.style())
+        Dependencies::of_bytes(
+            self.entry.fields[PROVIDES].get(&self.set.text),
+            self.set.style(),
+        )
     }
 
     /// What it needs.
     pub fn depends(&self) -> Dependencies<'a> {
-        Dependencies::of_bytes(self.entry.get(&self.set.text, DEPENDS), self.set.style())
+        Dependencies::of_bytes(
+            self.entry.fields[DEPENDS].get(&self.set.text),
+            self.set.style(),
+        )
     }
 
     /// Whether somebody asked for it, see [`Installed::wanted`]. False for all while apk's world
@@ -195,7 +201,7 @@ impl<'a> Package<'a> {
 
     /// Whether it was made up on this router, see [`crate::is_virtual`].
     pub fn is_virtual(&self) -> bool {
-        is_virtual_name(self.entry.get(&self.set.text, NAME))
+        is_virtual_name(self.entry.fields[NAME].get(&self.set.text))
     }
 
     /// Whether it bears this name, with or without ABI suffix, or provides it.

@@ -40,6 +40,7 @@ pub use providers::Providers;
 pub use read::{read, read_some, Files};
 pub use read::{read_from, Source};
 pub use record::Reader;
+pub use text::append;
 
 use name::is_virtual_name;
 

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use crate::error::Fault;
 use crate::text::{sort, Entry, NAME, VERSION};
 use crate::{is_virtual_name, text_of, Error, Installed};
 
@@ -17,50 +16,38 @@ impl Installed {
     /// # Errors
     /// [`Error::NoWorld`] without `all` where apk's world was not read; [`Error::OutOfMemory`].
     pub fn packagelist(&self, all: bool) -> Result<Vec<(&str, &str)>, Error> {
+        if !all && !self.wanted_known {
+            return Err(Error::NoWorld);
+        }
         let mut pairs = Vec::new();
         let mut entries = self.entries.clone();
         let mut give = |name, version| pairs.push((text_of(name), text_of(version)));
-        match self.list(&mut entries, all, &mut give) {
-            Ok(()) => Ok(pairs),
-            Err(_) => Err(Error::NoWorld),
-        }
+        list(&self.text, &mut entries, all, &mut give);
+        Ok(pairs)
     }
 
-    /// Gives the same pairs to `give`, as bytes, which all are printable ASCII. Needs no more memory; from now on
-    /// [`packages`](Installed::packages) have the order of their names.
-    ///
-    /// # Errors
-    /// [`Fault::NoWorld`], as [`Installed::packagelist`].
-    pub fn packagelist_to(
-        &mut self,
-        all: bool,
-        give: &mut impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), Fault> {
-        let mut entries = core::mem::take(&mut self.entries);
-        let result = self.list(&mut entries, all, give);
-        self.entries = entries;
-        result
+    /// Gives the same pairs to `give`, as bytes, which all are printable ASCII; without `all` none where apk's
+    /// world was not read. Needs no more memory; from now on [`packages`](Installed::packages) have the order of
+    /// their names.
+    pub fn packagelist_to(&mut self, all: bool, give: &mut impl FnMut(&[u8], &[u8])) {
+        list(&self.text, &mut self.entries, all, give);
     }
+}
 
-    fn list<'a>(
-        &'a self,
-        entries: &mut [Entry],
-        all: bool,
-        give: &mut impl FnMut(&'a [u8], &'a [u8]),
-    ) -> Result<(), Fault> {
-        if !all && !self.wanted_known {
-            return Err(Fault::NoWorld);
+fn list<'a>(
+    text: &'a [u8],
+    entries: &mut [Entry],
+    all: bool,
+    give: &mut impl FnMut(&'a [u8], &'a [u8]),
+) {
+    sort(text, entries);
+    let mut before: &[u8] = &[];
+    for entry in entries {
+        let name = entry.bare(text);
+        let virtual_ = is_virtual_name(entry.fields[NAME].get(text));
+        if (all || entry.wanted) && !virtual_ && name != before {
+            before = name;
+            give(name, entry.fields[VERSION].get(text));
         }
-        let text = &self.text;
-        sort(text, entries);
-        let mut before: &[u8] = &[];
-        for entry in entries {
-            let name = entry.bare(text);
-            if (all || entry.wanted) && !is_virtual_name(entry.get(text, NAME)) && name != before {
-                before = name;
-                give(name, entry.get(text, VERSION));
-            }
-        }
-        Ok(())
     }
 }

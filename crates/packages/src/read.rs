@@ -22,46 +22,47 @@ impl Reader {
     ///
     /// # Errors
     /// Whatever keeps a package from being known for certain; [`Reader::error`] makes an
-    /// [`Error`](crate::Error) of it. A world that is missing is an error only to who asks for
-    /// [`Installed::wanted`](crate::Installed::wanted).
+    /// [`Error`](crate::Error) of it. After [`Fault::NoWorld`] all else is known.
     pub fn read(&mut self, source: &mut impl Source, world: bool) -> Result<(), Fault> {
-        let mut result = Err(Fault::NoDatabase);
-        if self.open(source, Database::Apk)? {
-            result = self.drain(source);
+        let mut result = self.load(source, Database::Apk);
+        if matches!(result, Err(Fault::NoDatabase | Fault::Empty)) {
+            match self.load(source, Database::Opkg) {
+                Err(Fault::NoDatabase) => {}
+                of_opkg => return of_opkg,
+            }
+        } else if result.is_ok() && world {
+            result = self.load(source, Database::World);
+            if result == Err(Fault::NoDatabase) {
+                result = Err(Fault::NoWorld);
+            }
         }
-        if matches!(result, Err(Fault::NoDatabase | Fault::Empty))
-            && self.open(source, Database::Opkg)?
-        {
-            return self.drain(source);
-        }
-        result?;
-        if world && self.open(source, Database::World)? {
-            return self.drain(source);
-        }
-        Ok(())
+        result
     }
 
-    fn open(&mut self, source: &mut impl Source, file: Database) -> Result<bool, Fault> {
-        match source.open(file) {
-            Ok(false) => Ok(false),
+    /// Reads a whole file.
+    fn load(&mut self, source: &mut impl Source, file: Database) -> Result<(), Fault> {
+        let mut buffer = [0; 4096];
+        let errno = match source.open(file) {
+            Ok(false) => return Err(Fault::NoDatabase),
             Ok(true) => {
                 self.begin(file);
-                Ok(true)
+                loop {
+                    match source.read(&mut buffer) {
+                        Ok(0) => {
+                            self.close()?;
+                            return match self.set.cut_off {
+                                true => Err(Fault::CutOff),
+                                false => Ok(()),
+                            };
+                        }
+                        Ok(len) => self.take(buffer.get(..len).unwrap_or(&buffer))?,
+                        Err(errno) => break errno,
+                    }
+                }
             }
-            Err(errno) => Err(self.unreadable(file, errno)),
-        }
-    }
-
-    /// Reads the whole of the file that is open.
-    fn drain(&mut self, source: &mut impl Source) -> Result<(), Fault> {
-        let mut buffer = [0; 4096];
-        loop {
-            match source.read(&mut buffer) {
-                Ok(0) => return self.close(),
-                Ok(len) => self.take(buffer.get(..len).unwrap_or(&buffer))?,
-                Err(errno) => return Err(self.unreadable(self.file(), errno)),
-            }
-        }
+            Err(errno) => errno,
+        };
+        Err(self.unreadable(file, errno))
     }
 }
 
@@ -80,7 +81,7 @@ pub struct Files<R> {
 /// Reads what is installed and asked for from opened files, see [`Reader::read`].
 ///
 /// # Errors
-/// As [`Reader::read`].
+/// As [`read_from`].
 #[cfg(feature = "std")]
 pub fn read<R: std::io::Read>(files: Files<R>) -> Result<crate::Installed, crate::Error> {
     read_from(&mut Opened {
@@ -92,11 +93,12 @@ pub fn read<R: std::io::Read>(files: Files<R>) -> Result<crate::Installed, crate
 /// Reads what is installed and asked for, see [`Reader::read`].
 ///
 /// # Errors
-/// As [`Reader::read`].
+/// As [`Reader::read`], but a world that is missing is an error only to who asks for
+/// [`Installed::wanted`](crate::Installed::wanted).
 pub fn read_from(source: &mut impl Source) -> Result<crate::Installed, crate::Error> {
     let mut reader = Reader::new(Database::Apk);
     match reader.read(source, true) {
-        Ok(()) => Ok(reader.into_installed()),
+        Ok(()) | Err(Fault::NoWorld) => Ok(reader.into_installed()),
         Err(fault) => Err(reader.error(fault)),
     }
 }

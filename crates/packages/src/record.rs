@@ -49,17 +49,15 @@ pub struct Reader {
 impl Reader {
     /// Begins with this file.
     pub fn new(file: Database) -> Reader {
-        let mut reader = Reader {
-            set: Installed::new(),
+        Reader {
+            set: Installed::new(file),
             file,
             number: 0,
             line: 0,
             record: 0,
             begun: false,
             entry: Entry::default(),
-        };
-        reader.begin(file);
-        reader
+        }
     }
 
     /// The file that is being read.
@@ -105,6 +103,11 @@ impl Reader {
     /// What was read so far.
     pub fn installed(&self) -> &Installed {
         &self.set
+    }
+
+    /// The same, to be listed.
+    pub fn installed_mut(&mut self) -> &mut Installed {
+        &mut self.set
     }
 
     /// The same, to keep.
@@ -158,7 +161,7 @@ impl Reader {
         self.number = self.number.wrapping_add(1);
         let text = &mut self.set.text;
         let long = text.len() > self.line + MAX_LINE;
-        while text.len() > self.line && text.last().is_some_and(u8::is_ascii_whitespace) {
+        while text.len() > self.line && text.last().is_some_and(is_space) {
             text.pop();
         }
         let mut start = self.line;
@@ -172,23 +175,26 @@ impl Reader {
             // but lists of files and descriptions, and apk nothing at all.
             self.begun = true;
             let key = until(line.get(..MAX_KEY).unwrap_or(line), b":");
-            let fields = match self.file {
+            let mut fields = match self.file {
                 Database::Opkg => OPKG_FIELDS,
                 _ => APK_FIELDS,
             };
             start += key.len() + 1;
-            match fields
-                .split(|&byte| byte == b' ')
-                .position(|known| known == key)
-            {
-                Some(known) => field = known,
-                None => {
-                    text.truncate(self.line);
-                    return Ok(());
+            field = 0;
+            let mut known = until(fields, b" ");
+            while known != key {
+                field += 1;
+                match fields.get(known.len() + 1..) {
+                    Some(rest) => fields = rest,
+                    None => {
+                        text.truncate(self.line);
+                        return Ok(());
+                    }
                 }
+                known = until(fields, b" ");
             }
         }
-        while text.get(start).is_some_and(u8::is_ascii_whitespace) {
+        while text.get(start).is_some_and(is_space) {
             start += 1;
         }
         let value = text.get(start..).unwrap_or(&[]);
@@ -227,7 +233,7 @@ impl Reader {
         if self.begun {
             self.begun = false;
             if self.judge()? {
-                push(&mut self.set.entries, &self.entry)?;
+                push(&mut self.set.entries, self.entry)?;
             } else {
                 self.set.text.truncate(self.record);
             }
@@ -241,29 +247,33 @@ impl Reader {
     /// Whether the package is installed; finds out the rest of what is kept of it.
     fn judge(&mut self) -> Result<bool, Fault> {
         let (text, entry) = (&self.set.text, &mut self.entry);
-        let mut abi = entry.get(text, ABI);
+        let mut abi = entry.fields[ABI].get(text);
         if self.file == Database::Opkg {
-            let status = entry.get(text, STATUS);
+            let status = entry.fields[STATUS].get(text);
             if status.is_empty() {
                 return Err(Fault::Incomplete);
             }
             if !is_present(status) {
                 return Ok(false);
             }
-            entry.wanted = entry.get(text, AUTOMATIC) != b"yes";
+            entry.wanted = entry.fields[AUTOMATIC].get(text) != b"yes";
         } else {
             let mut tags = Entries::new(abi, Style::Apk);
             abi = tags
                 .find_map(|tag| tag.strip_prefix(ABI_TAG))
                 .unwrap_or(&[]);
         }
-        let name = entry.get(text, NAME);
-        if name.is_empty() || entry.get(text, VERSION).is_empty() {
+        let name = entry.fields[NAME].get(text);
+        if name.is_empty() || entry.fields[VERSION].get(text).is_empty() {
             return Err(Fault::Incomplete);
         }
         entry.bare = without_abi(name, abi).len() as u32;
         Ok(true)
     }
+}
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// Stands for the world's lines, which are lists like any other.

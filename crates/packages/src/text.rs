@@ -52,32 +52,23 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// One of the fields; empty where it is not there.
-    pub fn get<'a>(&self, text: &'a [u8], field: usize) -> &'a [u8] {
-        let [name, version, depends, provides, arch, abi, status, automatic] = self.fields;
-        let span = match field {
-            NAME => name,
-            VERSION => version,
-            DEPENDS => depends,
-            PROVIDES => provides,
-            ARCH => arch,
-            ABI => abi,
-            STATUS => status,
-            _ => automatic,
-        };
-        span.get(text)
-    }
-
     /// The name without its ABI suffix.
     pub fn bare<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        let [name, ..] = self.fields;
         let len = self.bare;
-        Span { len, ..name }.get(text)
+        Span {
+            len,
+            ..self.fields[NAME]
+        }
+        .get(text)
     }
 }
 
 /// Adds to a text, if there is memory for it.
-pub(crate) fn append(text: &mut Vec<u8>, more: &[u8]) -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Fault::OutOfMemory`]; nothing was added then.
+#[inline(never)] // Once for all of the plugin.
+pub fn append(text: &mut Vec<u8>, more: &[u8]) -> Result<(), Fault> {
     if text.try_reserve(more.len()).is_err() {
         return Err(Fault::OutOfMemory);
     }
@@ -86,11 +77,11 @@ pub(crate) fn append(text: &mut Vec<u8>, more: &[u8]) -> Result<(), Fault> {
 }
 
 /// Adds an entry, if there is memory for it.
-pub(crate) fn push(entries: &mut Vec<Entry>, entry: &Entry) -> Result<(), Fault> {
+pub(crate) fn push(entries: &mut Vec<Entry>, entry: Entry) -> Result<(), Fault> {
     if entries.try_reserve(1).is_err() {
         return Err(Fault::OutOfMemory);
     }
-    entries.push(*entry);
+    entries.push(entry);
     Ok(())
 }
 
@@ -101,33 +92,41 @@ pub(crate) fn push(entries: &mut Vec<Entry>, entry: &Entry) -> Result<(), Fault>
 pub(crate) fn sort(text: &[u8], entries: &mut [Entry]) {
     let mut gap = entries.len();
     while gap > 1 {
-        gap = gap * 4 / 9;
-        gap |= usize::from(gap == 0);
+        gap = (gap * 7 / 16).max(1);
         for begin in gap..entries.len() {
             let mut at = begin;
             while let Some(before) = at.checked_sub(gap) {
-                match (entries.get(before), entries.get(at)) {
-                    (Some(a), Some(b)) if order(text, a, b) == Ordering::Greater => {}
+                let (front, back) = entries.split_at_mut_checked(at).unwrap_or_default();
+                match (front.get_mut(before), back.first_mut()) {
+                    (Some(a), Some(b)) if is_behind(text, a, b) => core::mem::swap(a, b),
                     _ => break,
                 }
-                entries.swap(before, at);
                 at = before;
             }
         }
     }
 }
 
-fn order(text: &[u8], a: &Entry, b: &Entry) -> Ordering {
-    let [a_name, ..] = a.fields;
-    let [b_name, ..] = b.fields;
-    let order = a.bare(text).cmp(b.bare(text));
-    order.then(b_name.start.cmp(&a_name.start))
+/// Whether the first of two belongs behind the other.
+fn is_behind(text: &[u8], a: &Entry, b: &Entry) -> bool {
+    match a.bare(text).cmp(b.bare(text)) {
+        Ordering::Equal => a.fields[NAME].start < b.fields[NAME].start,
+        order => order.is_gt(),
+    }
 }
 
 /// The entry of this name, of sorted ones.
 pub(crate) fn find<'e>(text: &[u8], sorted: &'e mut [Entry], name: &[u8]) -> Option<&'e mut Entry> {
-    let at = sorted.binary_search_by(|entry| entry.bare(text).cmp(name));
-    sorted.get_mut(at.ok()?)
+    let (mut begin, mut end) = (0, sorted.len());
+    while begin < end {
+        let middle = (begin + end) / 2;
+        match sorted.get(middle)?.bare(text).cmp(name) {
+            Ordering::Less => begin = middle + 1,
+            Ordering::Equal => return sorted.get_mut(middle),
+            Ordering::Greater => end = middle,
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -147,7 +146,7 @@ mod tests {
                 let name = Span::of(text, name);
                 let mut entry = Entry { bare: name.len, ..Entry::default() };
                 entry.fields[NAME] = name;
-                push(&mut entries, &entry).unwrap();
+                push(&mut entries, entry).unwrap();
             }
             let mut expected = entries.clone();
             expected.sort_by(|a, b| {

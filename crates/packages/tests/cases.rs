@@ -198,6 +198,31 @@ fn a_last_record_without_blank_line_or_newline() {
 }
 
 #[test]
+fn a_router_s_database_without_its_last_blank_line_is_cut_off() {
+    for end in ["", "\n"] {
+        let files = |database, text: String| {
+            let (apk, opkg) = match database {
+                Database::Opkg => (None, Some(text)),
+                _ => (Some(text), None),
+            };
+            let cursor = |text: Option<String>| text.map(std::io::Cursor::new);
+            packages::read(Files {
+                apk: cursor(apk),
+                world: cursor(Some("b".into())),
+                opkg: cursor(opkg),
+            })
+        };
+        let installed = format!("P:a\nV:1\n\nP:b\nV:2{end}");
+        let status = format!("Package: a\nVersion: 1\nStatus: install user installed{end}");
+        for (database, text) in [(Database::Apk, installed), (Database::Opkg, status)] {
+            let cut_off = Some(Error::CutOff(database));
+            assert_eq!(files(database, text.clone()).err(), cut_off, "{text:?}");
+            assert!(files(database, text + &"\n".repeat(2 - end.len())).is_ok());
+        }
+    }
+}
+
+#[test]
 fn crlf() {
     let db = "P:lib1\r\nV:1\r\ng:openwrt:abiversion=1\r\n\r\nP:b\r\nV:2\r\n\r\n";
     assert_eq!(
@@ -249,7 +274,7 @@ fn an_empty_world_asks_for_nothing_and_a_missing_one_is_not_empty() {
         assert_eq!(lists("P:a\nV:1\n", world), ("a=1".into(), String::new()));
     }
     let set = packages::read(Files {
-        apk: Some(&b"P:a\nV:1\n"[..]),
+        apk: Some(&b"P:a\nV:1\n\n"[..]),
         world: None,
         opkg: None,
     })
@@ -267,7 +292,7 @@ fn both_databases_or_none() {
         world: Some(&b"new\n"[..]),
         opkg: Some(status),
     };
-    let set = packages::read(both(b"P:new\nV:2\n")).unwrap();
+    let set = packages::read(both(b"P:new\nV:2\n\n")).unwrap();
     assert_eq!(
         (set.database(), list(&set, false).as_str()),
         (Database::Apk, "new=2")
@@ -278,7 +303,7 @@ fn both_databases_or_none() {
         (Database::Opkg, "old=1")
     );
     assert!(
-        packages::read(both(b"P:half\n")).is_err(),
+        packages::read(both(b"P:half\n\n")).is_err(),
         "half a database is not passed over"
     );
     let none: Files<&[u8]> = Files {

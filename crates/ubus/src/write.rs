@@ -157,6 +157,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     }
 
     /// Closes what was opened last.
+    #[inline(never)] // It is small, but called all over the plugin.
     pub fn close(&mut self, nested: Nested) {
         let length = self.len().wrapping_sub(nested.start);
         let fits = length <= MAX_ATTR;

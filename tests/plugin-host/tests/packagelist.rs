@@ -101,7 +101,7 @@ fn what_is_wrong_with_the_database_is_said() {
     root.write(installed, "P:a\nV:1\n\nP:b\n").unwrap();
     check("damaged", installed);
     root.write(installed, "P:a\nV:1\n\nP:b\nV:2\n").unwrap();
-    check("ends in the middle", installed);
+    check("cut off", installed);
     root.write(installed, vec![b'x'; 10 << 20]).unwrap();
     check("damaged", installed);
     std::fs::remove_file(root.at(installed)).unwrap();

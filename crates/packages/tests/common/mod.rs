@@ -1,25 +1,21 @@
 //! Short ways into the crate for its tests.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-use packages::{Database, Error, Files, Installed, Reader};
+use packages::{Database, Error, Installed, Reader};
 
 /// Reads apk's database and its world.
 pub fn apk(installed: impl AsRef<[u8]>, world: impl AsRef<[u8]>) -> Result<Installed, Error> {
-    let world = Some(world.as_ref());
-    packages::read(Files {
-        apk: Some(installed.as_ref()),
-        world,
-        opkg: None,
-    })
+    let mut reader = Reader::new(Database::Apk);
+    reader.feed(installed.as_ref())?;
+    reader.end()?;
+    reader.begin(Database::World);
+    reader.feed(world.as_ref())?;
+    reader.finish()
 }
 
 /// Reads opkg's database.
 pub fn opkg(status: impl AsRef<[u8]>) -> Result<Installed, Error> {
-    packages::read(Files {
-        apk: None,
-        world: None,
-        opkg: Some(status.as_ref()),
-    })
+    in_pieces(Database::Opkg, status.as_ref(), 4096)
 }
 
 /// Reads a database in pieces of this size.
