@@ -62,7 +62,7 @@ compile_plugin() {
 		# The whole of it lies within reach of one instruction.
 		aarch64) link+=(-Z plt=no -C llvm-args=-inline-threshold=25 -C code-model=tiny) ;;
 	esac
-	case "$target" in mips*) ;; *) link+=(-C link-arg=-Wl,--hash-style=gnu) ;; esac
+	case "$target" in mips*) ;; *) link+=(-C "link-arg=-Wl,--hash-style=gnu") ;; esac
 	# Every ARMv7 core runs Thumb code, which is two thirds as large.
 	[ "$target" != armv7 ] || features+=,+thumb-mode
 	cross_cargo "$target" plugin "-C target-feature=$features" rustc -p rpcd-plugin --lib \

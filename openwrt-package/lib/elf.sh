@@ -33,14 +33,14 @@ elf_end() {
 	local file=$1 phoff shoff sizes offset filesz wide
 	elf_layout "$file" || return 1
 	local table entry count end segment
-	table=$(elf_word "$file" $phoff $wide)
-	entry=$(elf_word "$file" $sizes 2)
+	table=$(elf_word "$file" "$phoff" "$wide")
+	entry=$(elf_word "$file" "$sizes" 2)
 	count=$(elf_word "$file" $((sizes + 2)) 2)
 	end=$((table + entry * count))
 	while [ "$count" -gt 0 ]; do
 		count=$((count - 1))
 		segment=$((table + entry * count))
-		segment=$(($(elf_word "$file" $((segment + offset)) $wide) + $(elf_word "$file" $((segment + filesz)) $wide)))
+		segment=$(($(elf_word "$file" $((segment + offset)) "$wide") + $(elf_word "$file" $((segment + filesz)) "$wide")))
 		[ "$segment" -le "$end" ] || end=$segment
 	done
 	echo "$end"
@@ -51,6 +51,6 @@ trim_elf() {
 	elf_layout "$file" && end=$(elf_end "$file") || return 1
 	truncate -s "$end" "$file" || return 1
 	# e_shoff; e_shnum and e_shstrndx, which follow e_shentsize.
-	elf_zero "$file" $shoff $wide
+	elf_zero "$file" "$shoff" "$wide"
 	elf_zero "$file" $((sizes + 6)) 4
 }

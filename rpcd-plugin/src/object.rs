@@ -45,7 +45,7 @@ unsafe extern "C" fn init(ops: *const rpc_daemon_ops, ctx: *mut ubus_context) ->
     sysupgrade::set_rpcd(ops);
     // SAFETY: rpcd has one thread and calls this once, so nobody else looks at the tables yet. All zeros are
     // valid for each of their fields.
-    let tables = unsafe { (&mut *(&raw mut TABLES)).assume_init_mut() };
+    let tables = unsafe { &mut *(&raw mut TABLES).cast::<Tables>() };
     // The argument types are for who lists the object; what is sent is checked in arguments.rs.
     let [all] = &mut tables.packagelist;
     declare(all, c"all", BLOBMSG_TYPE_BOOL);

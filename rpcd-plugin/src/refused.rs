@@ -37,14 +37,14 @@ pub enum Refused {
 /// need a relocation for every one.
 const TEXTS: &[u8] = b"\
 busy An upgrade is under way.
-sysupgrade The check could not be started.
-sysupgrade The check took longer than rpcd allows.
+sysupgrade Its check could not be started.
+sysupgrade Its check took longer than rpcd allows.
 sysupgrade sysupgrade refuses the image.
 internal The upgrade could not be started.
-image The image must lie below /tmp, without . or .. or //.
+image The image must lie below /tmp, without . .. or //.
 image There is no such image.
 image The image must be a regular file.
-image Image and folder must be root's; nobody else may write there.
+image Image and folder must be root's, nobody else may write.
 image The image has changed.
 memory No memory is left.
 storage There is no package database.

@@ -48,7 +48,7 @@ static mut CHECK: MaybeUninit<Check> = MaybeUninit::zeroed();
 /// What was given before must be in use no more.
 unsafe fn the_check() -> &'static mut Check {
     // SAFETY: as the caller promised, and zeros are a valid check.
-    unsafe { (*(&raw mut CHECK)).assume_init_mut() }
+    unsafe { &mut *(&raw mut CHECK).cast::<Check>() }
 }
 
 pub fn set_rpcd(ops: *const rpc_daemon_ops) {
