@@ -284,6 +284,40 @@ pub struct Upgrade {
     pub differences: Vec<Difference>,
     /// Whether the settings were kept.
     pub kept_settings: bool,
+    /// Packages that the owner went without, because the release did not have them.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// What the upgrade server is told of it; null where the owner does not want that.
+    #[serde(default)]
+    pub report: Option<Report>,
+}
+
+/// What an upgrade server is told of an upgrade: the releases and the result that stand beside it,
+/// and this, but for the server itself.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Report {
+    /// The one that built the image.
+    pub server: String,
+    /// `ath79/generic`
+    pub target: String,
+    /// `tplink_archer-c7-v2`
+    pub profile: String,
+    /// Whether it has been told.
+    pub state: ReportState,
+}
+
+/// Where a [`Report`] is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportState {
+    /// It is still to be sent.
+    Waiting,
+    /// The server has it.
+    Sent,
+    /// The server takes no reports, and is not asked again.
+    Unwanted,
+    /// The server could not be reached.
+    Failed,
 }
 
 /// What came of a flashed image.

@@ -39,6 +39,9 @@ pub struct Settings {
     pub rebuilders_required: u32,
     /// What an image without a good signature is worth.
     pub signature: SignaturePolicy,
+    /// Whether the upgrade server is told what came of an upgrade.
+    #[serde(default)]
+    pub report: bool,
     /// A line after login.
     pub login_notice: bool,
     /// Unless the caller says otherwise.
@@ -106,6 +109,7 @@ impl Settings {
             rebuilders,
             rebuilders_required: agent.number("rebuilders_required")?.unwrap_or(0),
             signature: agent.signature()?,
+            report: agent.flag("report", false)?,
             login_notice: agent.flag("login_notice", false)?,
             keep_settings: agent.flag("keep_settings", true)?,
             backup: agent.text("backup"),

@@ -191,6 +191,7 @@ fn run(servers: &[String]) -> (Result<Event, Error>, String, Vec<Phase>) {
     let order = Order {
         task: Task::Download,
         inputs,
+        upgrade: None,
     };
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("tmp/attended-sysupgrade.job");

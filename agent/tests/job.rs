@@ -38,7 +38,14 @@ fn inputs(server: &StandIn) -> Inputs {
 
 /// Runs the job, and returns what it said last.
 fn run(task: Task, inputs: Inputs) -> Event {
-    let output = run_with(&serde_json::to_vec(&Order { task, inputs }).unwrap());
+    let output = run_with(
+        &serde_json::to_vec(&Order {
+            task,
+            inputs,
+            upgrade: None,
+        })
+        .unwrap(),
+    );
     let text = String::from_utf8(output.stdout).unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }

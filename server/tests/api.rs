@@ -344,6 +344,12 @@ fn reports_and_statistics() {
         finish(world.addr(), &post(world.addr(), &request(&["nosuch"]))).status,
         500
     );
+    let told = |result: &str, target: &str| {
+        let release = |version| json!({"version": version, "revision": "r1-0"});
+        json!({
+            "from": release("24.10.0"), "to": release("24.10.2"), "target": target, "profile": "generic", "result": result,
+        })
+    };
     let report = |body: Value| {
         send(
             world.addr(),
@@ -365,6 +371,12 @@ fn reports_and_statistics() {
             404,
         ),
         (json!([]), 400),
+        // As the agent tells it, which names no request.
+        (told("confirmed", "x86/64"), 200),
+        (told("confirmed", "x86/64"), 200),
+        (told("differs", "x86/64"), 200),
+        (told("not-applied", "x86/64"), 400),
+        (told("confirmed", "a b"), 400),
     ] {
         assert_eq!(report(body.clone()), status, "{body}");
     }
@@ -374,8 +386,8 @@ fn reports_and_statistics() {
         "asu_cache_total{result=\"hit\"} 1",
         "asu_builds_total{result=\"success\"} 1",
         "asu_builds_total{result=\"failure\"} 1",
-        "asu_reports_total{result=\"good\"} 1",
-        "asu_reports_total{result=\"bad\"} 0",
+        "asu_reports_total{result=\"good\"} 2",
+        "asu_reports_total{result=\"bad\"} 1",
         "asu_queue_length 0",
     ];
     for figure in figures {

@@ -8,8 +8,8 @@ use super::plan::{self, Said};
 use super::progress::Progress;
 use super::{diff, packages, upgrade};
 use crate::api::{
-    CheckResult, Difference, DifferenceKind, Goal, History, ImageCheck, Outcome, Plan, Status,
-    Upgrade, Verdict, Verification, Versions,
+    CheckResult, Difference, DifferenceKind, Goal, History, ImageCheck, Outcome, Plan, Report,
+    ReportState, Status, Upgrade, Verdict, Verification, Versions,
 };
 use crate::daemon::router;
 use crate::error::{Error, Kind};
@@ -296,7 +296,31 @@ pub(super) fn past(upgrade: &Upgrade, output: &mut Output) -> Result<(), Error> 
     upgrade
         .differences
         .iter()
-        .try_for_each(|difference| output.line(&describe(difference)))
+        .try_for_each(|difference| output.line(&describe(difference)))?;
+    if !upgrade.left_out.is_empty() {
+        let (names, added) = (upgrade.left_out.join(", "), upgrade.left_out.join(","));
+        output.line(&format!(
+            "  left out, because the release does not have them: {names}. Once it does: asu upgrade --add {added}"
+        ))?;
+    }
+    match &upgrade.report {
+        None => Ok(()),
+        Some(report) => output.line(&told(report)),
+    }
+}
+
+/// What the server was told: all of it, but for the line above.
+fn told(report: &Report) -> String {
+    let state = match report.state {
+        ReportState::Waiting => "is still to be sent",
+        ReportState::Sent => "was sent",
+        ReportState::Unwanted => "is not wanted",
+        ReportState::Failed => "could not be sent",
+    };
+    format!(
+        "  the report to {} {state}: these releases and this result, target {}, profile {}, nothing else",
+        report.server, report.target, report.profile
+    )
 }
 
 fn describe(difference: &Difference) -> String {

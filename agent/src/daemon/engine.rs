@@ -8,7 +8,7 @@ use super::schedule::Kept;
 use super::task::Task;
 use super::work::Work;
 use super::{local, notices, router};
-use crate::api::{Goal, History, Image, Job, Notice, Phase, Status};
+use crate::api::{Goal, History, Image, Job, Notice, Phase, ReportState, Status, Upgrade};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
 use crate::paths::{Paths, COPY, IMAGE, JOB_FOLDER};
@@ -40,6 +40,11 @@ pub enum Answer {
     Versions(crate::api::Versions),
     /// Of `verify`.
     Verification(crate::api::Verification),
+    /// Of a report.
+    Reported {
+        /// The server takes such.
+        taken: bool,
+    },
     /// Of `sysupgrade`.
     Started {
         /// Always.
@@ -207,6 +212,22 @@ impl Engine {
         }
     }
 
+    /// The last upgrade, if its server is still to be told what came of it.
+    pub fn report_due(&self) -> Option<&Upgrade> {
+        let last = self.remembered.status.last_upgrade.as_ref()?;
+        let waits = last.report.as_ref()?.state == ReportState::Waiting;
+        waits.then_some(last)
+    }
+
+    /// Writes down what became of that.
+    pub fn set_reported(&mut self, state: ReportState) {
+        match confirm::reported(&self.paths, state) {
+            Ok(last) => self.remembered.status.last_upgrade = last,
+            Err(error) => say(&error),
+        }
+        self.save();
+    }
+
     /// What the owner should know now. The same once more is no news.
     pub fn set_notice(&mut self, notice: Notice) {
         let former = &mut self.remembered.status.notice;
@@ -303,6 +324,7 @@ impl Engine {
             &Order {
                 task: JobTask::Download,
                 inputs,
+                upgrade: None,
             },
         )?;
         let id = self.new_job(goal, Phase::Checking);

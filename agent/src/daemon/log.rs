@@ -13,7 +13,7 @@ pub struct Log {
 }
 
 /// A line of information. Where nobody reads the log, nobody can be told so.
-pub fn say(line: &str) {
+pub fn inform(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "asu: {}", text::line(line));
 }
 
@@ -24,7 +24,7 @@ impl Log {
         if let (Some(job), true) = (&status.job, now != self.job) {
             match &job.error {
                 Some(error) => text::say(&format_args!("{}: {error}", words(job))),
-                None => say(&words(job)),
+                None => inform(&words(job)),
             }
         }
         self.job = now;
@@ -41,7 +41,7 @@ fn words(job: &Job) -> String {
     ] {
         if !what.is_empty() {
             words += before;
-            words += &crate::server::clean(what);
+            words += &text::clean(what);
         }
     }
     words + ": " + phase_word(job.phase)

@@ -128,7 +128,7 @@ impl Bus {
                     let (_, request) = self.waiting.swap_remove(at);
                     self.reply(request, object::reply(answer));
                 }
-                None => scheduler.answered(ticket, &answer),
+                None => scheduler.answered(engine, ticket, &answer),
             }
         }
     }
@@ -136,13 +136,13 @@ impl Bus {
     /// Tells who wants to know of changes.
     fn tell(&mut self, engine: &mut Engine) {
         if let Some(notice) = engine.take_news() {
-            log::say(&notice.text);
+            log::inform(&notice.text);
             self.news = Some(object::reply(Ok(notice)));
         }
         // After a boot the notice may be there before the bus is.
         if let Some(news) = self.news.take_if(|_| self.service.is_connected()) {
             if let Err(error) = self.service.send_event(object::PATH, &news) {
-                say(&format_args!("the event can't be sent: {error}"));
+                say(&format_args!("The event can't be sent: {error}."));
             }
         }
         self.notify(engine);

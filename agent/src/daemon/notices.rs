@@ -1,9 +1,14 @@
 //! What the owner should know, in one line.
 
-use crate::api::{Check, Notice, NoticeKind, Outcome, Plan, Release, Upgrade, Verdict};
+use crate::api::{
+    Check, DifferenceKind, Notice, NoticeKind, Outcome, Plan, Release, Upgrade, Verdict,
+};
 use crate::error::Error;
 use crate::system::now;
 use crate::upgrade::confirm::Pending;
+
+/// So many names fit into a line.
+const MOST_NAMES: usize = 4;
 
 fn notice(kind: NoticeKind, text: String) -> Notice {
     Notice {
@@ -55,15 +60,40 @@ pub fn after_check(result: Result<&Plan, &Error>, former: Option<&Notice>) -> Op
     }
 }
 
+/// The first few of some names.
+fn named<T: AsRef<str>>(names: impl Iterator<Item = T>, between: &str) -> String {
+    let mut text = String::new();
+    for (n, name) in names.enumerate() {
+        if n == MOST_NAMES {
+            return text + between + "…";
+        }
+        if n > 0 {
+            text += between;
+        }
+        text += name.as_ref();
+    }
+    text
+}
+
 /// After the reboot.
 pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> Notice {
     let to = &pending.to.version;
+    let differences = confirmed.map(|upgrade| upgrade.differences.as_slice());
+    let names = differences
+        .unwrap_or_default()
+        .iter()
+        .map(|difference| match difference.kind {
+            DifferenceKind::Version => "version",
+            DifferenceKind::Revision => "revision",
+            DifferenceKind::Package => &difference.name,
+        });
     match confirmed.map(|upgrade| (upgrade.result, upgrade.differences.len())) {
         Ok((Outcome::Confirmed, _)) if !pending.left_out.is_empty() => notice(
             NoticeKind::Upgraded,
             format!(
-                "Upgraded to OpenWrt {to} as promised: without {}, which it does not have.",
-                pending.left_out.join(", ")
+                "Upgraded to OpenWrt {to} as promised: without {}. Once it has them again: \"asu upgrade --add {}\".",
+                named(pending.left_out.iter(), ", "),
+                named(pending.left_out.iter(), ",")
             ),
         ),
         Ok((Outcome::Confirmed, _)) => notice(
@@ -73,7 +103,8 @@ pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> 
         Ok((Outcome::Differs, count)) => notice(
             NoticeKind::UpgradeFailed,
             format!(
-                "OpenWrt {to} runs, but {count} things are not as promised: see \"asu history\"."
+                "OpenWrt {to} runs, but {count} things are not as promised ({}): see \"asu history\".",
+                named(names, ", ")
             ),
         ),
         Ok((Outcome::NotApplied, _)) => notice(
@@ -130,6 +161,8 @@ mod tests {
             result: Outcome::Confirmed,
             differences: Vec::new(),
             kept_settings: true,
+            left_out: Vec::new(),
+            report: None,
         };
         let text = |pending: &Pending| after_upgrade(pending, Ok(&upgrade)).text;
         assert!(text(&pending).ends_with("everything is as promised."));

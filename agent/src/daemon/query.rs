@@ -3,7 +3,7 @@
 use super::engine::{Answer, Ticket};
 use super::router::{self, SystemValidator};
 use super::task::{died, Finished, Task};
-use crate::api::Verification;
+use crate::api::{Upgrade, Verification};
 use crate::error::{Error, Kind};
 use crate::job::{Downloaded, Event, Order, Task as JobTask};
 use crate::paths::{Paths, IMAGE};
@@ -14,7 +14,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// What somebody wants to know.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Question {
     /// Which releases there are.
     Versions,
@@ -22,6 +22,8 @@ pub enum Question {
     Check(Choice),
     /// Whether a file may be flashed.
     Verify(PathBuf),
+    /// Nothing: tells the server what came of the last upgrade.
+    Report(Box<Upgrade>),
 }
 
 /// A question under way.
@@ -43,11 +45,27 @@ impl Query {
     ) -> Result<Query, Error> {
         let order = |task, choice| -> Result<Task, Error> {
             let inputs = router::inputs(paths, choice)?;
-            Task::job(paths, &Order { task, inputs })
+            let upgrade = None;
+            Task::job(
+                paths,
+                &Order {
+                    task,
+                    inputs,
+                    upgrade,
+                },
+            )
         };
         let task = match &question {
             Question::Versions => order(JobTask::Versions, Choice::default())?,
             Question::Check(choice) => order(JobTask::Check, choice.clone())?,
+            Question::Report(upgrade) => {
+                let order = Order {
+                    task: JobTask::Report,
+                    inputs: router::inputs(paths, Choice::default())?,
+                    upgrade: Some((**upgrade).clone()),
+                };
+                Task::job(paths, &order)?
+            }
             Question::Verify(path) => {
                 let downloaded = downloaded.filter(|_| path == Path::new(IMAGE));
                 verification(paths, Candidate::open(paths, path)?, downloaded)?
@@ -93,6 +111,7 @@ impl Query {
             match event {
                 Event::Plan(plan) => self.answer = Some(Ok(Answer::Plan(plan))),
                 Event::Versions(versions) => self.answer = Some(Ok(Answer::Versions(versions))),
+                Event::Reported(taken) => self.answer = Some(Ok(Answer::Reported { taken })),
                 Event::Failed(error) => self.answer = Some(Err(error)),
                 Event::Progress(_) | Event::Image(_) => {}
             }

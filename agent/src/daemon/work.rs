@@ -149,7 +149,7 @@ impl Engine {
                 }
                 Event::Image(downloaded) => last_word = Some(Ok(*downloaded)),
                 Event::Failed(error) => last_word = Some(Err(error)),
-                Event::Versions(_) => {}
+                Event::Versions(_) | Event::Reported(_) => {}
             }
         }
         match end {

@@ -10,7 +10,7 @@ mod run;
 pub use confine::MEMORY;
 pub use run::{main, perform, Tell};
 
-use crate::api::{Plan, Versions};
+use crate::api::{Plan, Upgrade, Versions};
 use crate::error::Error;
 pub use crate::upgrade::promise::Downloaded;
 use crate::upgrade::{Inputs, Progress};
@@ -23,6 +23,9 @@ pub struct Order {
     pub task: Task,
     /// From where.
     pub inputs: Inputs,
+    /// What is to be reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
 }
 
 /// How far a job goes.
@@ -35,9 +38,11 @@ pub enum Task {
     Check,
     /// To an image.
     Download,
+    /// Tells the server that built it what came of the last upgrade.
+    Report,
 }
 
-/// What a job tells; the last three end it.
+/// What a job tells; the last four end it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
@@ -49,6 +54,8 @@ pub enum Event {
     Versions(Versions),
     /// The last word of a download: `firmware.bin` lies in the job's folder.
     Image(Box<Downloaded>),
+    /// The last word of a report: whether the server takes such.
+    Reported(bool),
     /// Why there is no last word of another kind.
     Failed(Error),
 }

@@ -2,7 +2,7 @@
 
 use super::confine::{confine, confine_files};
 use super::{Downloaded, Event, Order, Task};
-use crate::api::{CheckResult, ImageCheck, Phase, Plan, Verdict};
+use crate::api::{CheckResult, ImageCheck, Phase, Plan, Upgrade, Verdict};
 use crate::error::{Error, Kind};
 use crate::fault;
 use crate::json;
@@ -91,6 +91,9 @@ pub fn perform(
     let settings = &inputs.settings;
     settings.require_servers()?;
     let options = options(paths, settings);
+    if let (Task::Report, Some(upgrade)) = (order.task, &order.upgrade) {
+        return report(&options, patience, upgrade);
+    }
     let mut teller = Teller(tell);
     let mut faults: Vec<(&str, Error)> = Vec::new();
     for (n, url) in (1..).zip(&settings.servers) {
@@ -105,6 +108,25 @@ pub fn perform(
         }
     }
     Err(most_telling(faults))
+}
+
+/// Tells the server that built the image, and no other, what came of it: the releases, the target, the
+/// profile and the result, and nothing else.
+fn report(options: &Options, patience: &Patience, upgrade: &Upgrade) -> Result<Event, Error> {
+    let Some(report) = &upgrade.report else {
+        return Err(Error::new(Kind::Internal, "There is nothing to report."));
+    };
+    let body = serde_json::json!({
+        "from": json::value(&upgrade.from)?,
+        "to": json::value(&upgrade.to)?,
+        "target": report.target,
+        "profile": report.profile,
+        "result": json::value(&upgrade.result)?,
+    });
+    let client = Client::with_patience(&report.server, options, patience.clone())?;
+    Ok(Event::Reported(
+        client.report(json::text(&body).as_bytes())?,
+    ))
 }
 
 /// Whether another server may do better.

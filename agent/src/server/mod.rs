@@ -212,6 +212,17 @@ impl Client {
             .and_then(|position| position.parse().ok()))
     }
 
+    /// Tells what came of an image; false: the server takes no reports.
+    pub fn report(&self, report: &[u8]) -> Result<bool, Error> {
+        let url = format!("{}/api/v1/report", self.url);
+        let answer = self.http.send(&url, Call::Post(report))?;
+        match answer.status() {
+            200..=299 => Ok(true),
+            404 | 405 | 410 | 501 => Ok(false),
+            _ => Err(refusal::of(answer)),
+        }
+    }
+
     /// Opens a built image, from `offset` on if it is still the file with that validator.
     pub fn open_image(
         &self,

@@ -5,7 +5,7 @@
 
 use super::device::Device;
 use super::newest;
-use crate::api::{Difference, DifferenceKind, Outcome, Release, Upgrade};
+use crate::api::{Difference, DifferenceKind, Outcome, Release, Report, ReportState, Upgrade};
 use crate::error::Error;
 use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
@@ -39,6 +39,8 @@ pub struct Pending {
     pub defaults: Vec<String>,
     /// Packages that the owner goes without, because the release does not have them.
     pub left_out: Vec<String>,
+    /// What its server is to be told of it, if anything.
+    pub report: Option<Report>,
     /// What was installed before.
     pub packages_before: BTreeMap<String, String>,
 }
@@ -80,6 +82,30 @@ pub fn pending(paths: &Paths) -> Result<Option<Pending>, Error> {
 /// The past, newest first.
 pub fn history(paths: &Paths) -> Result<Vec<Record>, Error> {
     Ok(store::read_record(&history_file(paths))?.unwrap_or_default())
+}
+
+/// Whether a server has said before that it takes no reports.
+pub fn takes_no_reports(paths: &Paths, server: &str) -> Result<bool, Error> {
+    let unwanted =
+        |report: &Report| report.server == server && report.state == ReportState::Unwanted;
+    let history = history(paths)?;
+    let mut reports = history
+        .iter()
+        .filter_map(|record| record.upgrade.report.as_ref());
+    Ok(reports.any(unwanted))
+}
+
+/// Writes down what became of the report on the last upgrade, and gives that upgrade.
+pub fn reported(paths: &Paths, state: ReportState) -> Result<Option<Upgrade>, Error> {
+    let mut history = history(paths)?;
+    if let Some(report) = history
+        .first_mut()
+        .and_then(|record| record.upgrade.report.as_mut())
+    {
+        report.state = state;
+        store::write(&history_file(paths), &history)?;
+    }
+    Ok(history.into_iter().next().map(|record| record.upgrade))
 }
 
 /// The default packages of the image that runs, if it is one of those that we flashed; else none.
@@ -141,6 +167,12 @@ fn judge(pending: &Pending, running: &Release, packages: &BTreeMap<String, Strin
                 Vec::new()
             },
             kept_settings: pending.kept_settings,
+            left_out: pending.left_out.clone(),
+            report: match result {
+                // The old system runs: nobody learns anything of the image.
+                Outcome::NotApplied => None,
+                _ => pending.report.clone(),
+            },
         },
         defaults: pending.defaults.clone(),
     }

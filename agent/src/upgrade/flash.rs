@@ -5,8 +5,9 @@
 use super::confirm::{self, Pending};
 use super::device::Device;
 use super::newest::USE_FORCE;
+use super::promise::Promise;
 use super::verify::VerifiedImage;
-use crate::api::Release;
+use crate::api::{Release, Report, ReportState};
 use crate::error::{Error, Kind};
 use crate::fault;
 use crate::paths::{Paths, STATE_FOLDER};
@@ -136,8 +137,22 @@ fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Pending
         left_out: promise
             .map(|promise| promise.left_out.clone())
             .unwrap_or_default(),
+        report: promise.and_then(|promise| report(before, promise)),
         packages_before: before.packages.clone(),
     }
+}
+
+/// What the server is to be told afterwards, where the owner allows it.
+fn report(before: &Before<'_>, promise: &Promise) -> Option<Report> {
+    let server = promise.server.clone();
+    let unwanted = confirm::takes_no_reports(before.paths, &server);
+    let wanted = before.settings.report && !unwanted.unwrap_or(true);
+    wanted.then(|| Report {
+        server,
+        target: promise.request.target.clone(),
+        profile: promise.request.profile.clone(),
+        state: ReportState::Waiting,
+    })
 }
 
 fn pre_install(before: &Before<'_>, log: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), Error> {

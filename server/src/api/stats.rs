@@ -220,7 +220,8 @@ pub async fn metrics(shared: &Shared) -> Result<Answer, Error> {
     Ok(answer::body(200, "text/plain; version=0.0.4", text))
 }
 
-/// `POST /api/v1/report` with `{"request_hash": HASH, "result": "good" | "bad"}`: how an image did on its router.
+/// `POST /api/v1/report` with `{"request_hash": HASH, "result": "good" | "bad"}`, or as [`told_by_router`] has it: how an image
+/// did on its router.
 ///
 /// # Errors
 /// Where the queue can't be reached.
@@ -234,6 +235,15 @@ pub async fn report(
         Ok(report) => report,
         Err(refusal) => return Ok(refusal),
     };
+    if let Some((result, thing)) = told_by_router(&report) {
+        if shared.reporters.is_new(format!("{turn} {thing}")) {
+            shared.queue.count(&[result.to_owned(), thing]).await?;
+        }
+        return Ok(answer::json(
+            200,
+            &json!({"status": 200, "detail": "thank you"}),
+        ));
+    }
     let result = report["result"]
         .as_str()
         .filter(|result| ["good", "bad"].contains(result));
@@ -255,6 +265,25 @@ pub async fn report(
         200,
         &json!({"status": 200, "detail": "thank you"}),
     ))
+}
+
+/// What a router's agent tells: `{from, to: {version, revision}, target, profile, result: "confirmed" | "differs"}`. It names no
+/// request, which would lead to the packages.
+fn told_by_router(report: &Value) -> Option<(&'static str, String)> {
+    let word = |value: &Value| {
+        let text = value.as_str()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+        let is_word = (1..=100).contains(&text.len()) && text.bytes().all(plain);
+        is_word.then(|| text.to_owned())
+    };
+    let result = match report["result"].as_str()? {
+        "confirmed" => "good",
+        "differs" => "bad",
+        _ => return None,
+    };
+    let version = word(&report["to"]["version"])?;
+    let (target, profile) = (word(&report["target"])?, word(&report["profile"])?);
+    Some((result, format!("{result} {version} {target} {profile}")))
 }
 
 /// A value of the query, as it stands there.

@@ -5,7 +5,7 @@
 
 mod common;
 
-use asu::api::{NoticeKind, Outcome, Phase, Status};
+use asu::api::{NoticeKind, Outcome, Phase, ReportState, Status};
 use common::proxy::{Proxy, Reply};
 use common::*;
 use sandbox::procd::Validation;
@@ -259,4 +259,90 @@ fn a_bad_value_is_told_and_nothing_happens() {
     });
     assert!(said.is_some(), "{}", log(&router));
     assert!(status(&router).check.is_none());
+}
+
+/// The bodies of the reports that the server got.
+fn reports(proxy: &Proxy) -> Vec<Value> {
+    let requests = proxy.requests();
+    let reports = requests
+        .iter()
+        .filter(|request| request.line == "POST /api/v1/report");
+    reports
+        .map(|request| serde_json::from_slice(request.body()).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_server_is_told_what_came_of_an_upgrade_and_nothing_else() {
+    let world = world();
+    let proxy = Proxy::before(&world.url());
+    let settings = [("check_interval", "0"), ("report", "1")];
+    let router = router_with(&proxy.url(), None, &settings);
+    start(&router, serde_json::json!({"goal": "upgrade"}));
+    let report = wait_upgraded(&router).report.unwrap();
+    assert_eq!(report.state, ReportState::Waiting);
+    assert!(reports(&proxy).is_empty(), "not right after the boot");
+    let wait_report = |state: ReportState| {
+        let mut uptime = 300;
+        let told = until(|| {
+            uptime += 600;
+            wake_at(&router, uptime);
+            let last = status(&router).last_upgrade?;
+            (last.report?.state == state).then_some(())
+        });
+        assert!(
+            told.is_some(),
+            "{:#?}\n{}",
+            status(&router).last_upgrade,
+            log(&router)
+        );
+    };
+    wait_report(ReportState::Sent);
+    assert_eq!(
+        reports(&proxy),
+        [serde_json::json!({
+            "from": {"version": "24.10.0", "revision": "r28427-6df0e3d02a"},
+            "to": {"version": "24.10.2", "revision": "r28739-d9340319c6"},
+            "target": "ath79/generic",
+            "profile": "tplink_archer-c7-v2",
+            "result": "confirmed",
+        })]
+    );
+    let history = asu(&router, &["history"]);
+    assert!(history.stdout.contains("was sent"), "{history:?}");
+    // A server that wants none is not asked again.
+    proxy.set(|request, _| match request.line.ends_with("/report") {
+        true => Reply::json(404, &serde_json::json!({"detail": "Not Found"})),
+        false => Reply::Pass,
+    });
+    set_uptime(&router, 10);
+    for upgrade in [2, 3] {
+        start(
+            &router,
+            serde_json::json!({"goal": "upgrade", "add": ["htop"], "force": true}),
+        );
+        let done = until(|| {
+            let history: asu::api::History =
+                call(&router, "history", serde_json::json!({})).ok()?;
+            (history.upgrades.len() == upgrade).then(|| history.upgrades[0].clone())
+        });
+        match upgrade {
+            2 => wait_report(ReportState::Unwanted),
+            _ => assert!(done.unwrap().report.is_none()),
+        }
+    }
+    assert_eq!(reports(&proxy).len(), 2);
+}
+
+#[test]
+fn nothing_is_told_where_the_owner_did_not_ask_for_it() {
+    let world = world();
+    let proxy = Proxy::before(&world.url());
+    let router = router_with(&proxy.url(), None, &[("check_interval", "0")]);
+    start(&router, serde_json::json!({"goal": "upgrade"}));
+    assert!(wait_upgraded(&router).report.is_none());
+    for uptime in 1..20 {
+        wake_at(&router, uptime * 3600);
+    }
+    assert!(reports(&proxy).is_empty());
 }

@@ -15,10 +15,14 @@ pub use agenda::Kept;
 use super::engine::{Answer, Engine, Ticket, Wishes};
 use super::notices;
 use super::query::Question;
-use crate::api::{CheckResult, Goal, Outcome as Upgraded, Phase, Plan, Release, Verdict};
+use crate::api::{
+    CheckResult, Goal, Outcome as Upgraded, Phase, Plan, Release, ReportState, Verdict,
+};
 use crate::error::{Error, Kind};
 use crate::paths::{Paths, RECORD_FOLDER};
+use crate::settings::Settings;
 use crate::store;
+use crate::system::random::Random;
 use crate::system::{self, random};
 use crate::text::say;
 use crate::upgrade::Choice;
@@ -27,6 +31,13 @@ use std::time::{Duration, Instant};
 
 /// Methods that show that a person looked.
 const LOOKS: [&str; 4] = ["check", "start", "sysupgrade", "clean"];
+
+/// A report follows the boot of the new system after this many seconds, and up to as many more.
+const REPORT_DELAY: i64 = 300;
+/// After a failure it is tried again, each time after twice as many …
+const REPORT_RETRY: i64 = 1800;
+/// … so often.
+const MOST_REPORTS: u32 = 6;
 
 /// See the module.
 pub struct Scheduler {
@@ -38,6 +49,15 @@ pub struct Scheduler {
     /// What the last check found.
     found: Option<Release>,
     deadline: Option<Instant>,
+    reporter: Reporter,
+}
+
+/// When the server is told what came of an upgrade.
+#[derive(Debug, Default)]
+struct Reporter {
+    /// Not before this second since boot.
+    at: Option<i64>,
+    failures: u32,
 }
 
 /// What was begun and has not ended.
@@ -46,6 +66,7 @@ enum Doing {
     Check(Ticket),
     Download(u32),
     Upgrade(u32),
+    Report(Ticket),
 }
 
 impl Scheduler {
@@ -63,6 +84,7 @@ impl Scheduler {
             doing: None,
             found: None,
             deadline: None,
+            reporter: Reporter::default(),
         };
         scheduler.read_rules();
         scheduler.look_back(engine);
@@ -96,7 +118,16 @@ impl Scheduler {
     }
 
     /// An answer that nobody on the bus waits for.
-    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Error>) {
+    pub fn answered(
+        &mut self,
+        engine: &mut Engine,
+        ticket: Ticket,
+        answer: &Result<Answer, Error>,
+    ) {
+        if let Some(Doing::Report(_)) = self.doing.filter(|doing| doing.is(ticket)) {
+            self.doing = None;
+            return self.reported(engine, answer);
+        }
         let Some(Doing::Check(_)) = self.doing.filter(|doing| doing.is(ticket)) else {
             return;
         };
@@ -113,25 +144,25 @@ impl Scheduler {
     pub fn round(&mut self, engine: &mut Engine) {
         self.follow(engine);
         self.look_back(engine);
-        if self.agenda.is_off() && self.doing.is_none() {
+        let report = engine.report_due().is_some();
+        if self.agenda.is_off() && self.doing.is_none() && !report {
             self.deadline = None;
             return;
         }
         let moment = self.moment();
+        let report = report.then(|| self.report(engine, moment)).flatten();
         let busy = self.doing.is_some() || engine.is_busy();
         let hand = self.hand(engine);
         self.deadline = match self.agenda.next(moment, busy, hand) {
             Next::Never => None,
-            Next::At(at) => {
-                let pause = u64::try_from(at.saturating_sub(moment.uptime)).unwrap_or(0);
-                Instant::now().checked_add(Duration::from_secs(pause))
-            }
+            Next::At(at) => instant(moment, at),
             Next::Do(action) => {
                 self.begin(engine, action, moment);
                 // What could not even begin is looked at again at once.
                 self.doing.is_none().then(Instant::now)
             }
         };
+        self.deadline = self.deadline.into_iter().chain(report).min();
         if self.agenda.waited_in_vain() {
             say(&"The router's clock was not set for a day, so this check for an upgrade is left out.");
         }
@@ -225,6 +256,45 @@ impl Scheduler {
         }
     }
 
+    /// Tells the server what came of the last upgrade, once it is time to; when it will be, if it is not.
+    fn report(&mut self, engine: &mut Engine, moment: Moment) -> Option<Instant> {
+        if self.doing.is_some() || engine.is_busy() {
+            return None;
+        }
+        if !Settings::read(&self.paths).is_ok_and(|settings| settings.report) {
+            return None;
+        }
+        let at = *self.reporter.at.get_or_insert_with(|| {
+            let chance = Random::new(random::seed()).below(REPORT_DELAY);
+            moment.uptime.max(REPORT_DELAY) + chance
+        });
+        if moment.uptime < at {
+            return instant(moment, at);
+        }
+        let upgrade = engine.report_due()?.clone();
+        match engine.ask(Question::Report(Box::new(upgrade))) {
+            Ok(ticket) => self.doing = Some(Doing::Report(ticket)),
+            Err(error) => self.reported(engine, &Err(error)),
+        }
+        None
+    }
+
+    fn reported(&mut self, engine: &mut Engine, answer: &Result<Answer, Error>) {
+        match answer {
+            Ok(Answer::Reported { taken: true }) => engine.set_reported(ReportState::Sent),
+            Ok(_) => engine.set_reported(ReportState::Unwanted),
+            Err(error) => {
+                say(&format_args!("The report was not sent. {error}"));
+                let pause = REPORT_RETRY << self.reporter.failures.min(MOST_REPORTS);
+                self.reporter.at = Some(self.moment().uptime + pause);
+                self.reporter.failures += 1;
+                if self.reporter.failures > MOST_REPORTS {
+                    engine.set_reported(ReportState::Failed);
+                }
+            }
+        }
+    }
+
     fn flashed(&mut self, engine: &mut Engine, took: bool) {
         self.agenda.flashed(took);
         if self.agenda.stopped() {
@@ -307,7 +377,7 @@ impl Scheduler {
 
 impl Doing {
     fn is(&self, ticket: Ticket) -> bool {
-        matches!(self, Doing::Check(asked) if *asked == ticket)
+        matches!(self, Doing::Check(asked) | Doing::Report(asked) if *asked == ticket)
     }
 }
 
@@ -323,6 +393,12 @@ fn read(paths: &Paths) -> Kept {
             Kept::default()
         }
     }
+}
+
+/// When it will be `at` seconds since boot.
+fn instant(moment: Moment, at: i64) -> Option<Instant> {
+    let pause = u64::try_from(at.saturating_sub(moment.uptime)).unwrap_or(0);
+    Instant::now().checked_add(Duration::from_secs(pause))
 }
 
 /// Whether it may go better a little later.

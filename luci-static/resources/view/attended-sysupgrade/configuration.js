@@ -51,6 +51,10 @@ function schedule(map) {
 	o = s.option(form.Flag, 'login_notice', _('Tell me'),
 		_('One line after an SSH login and a note on the status page when there is something to know.'));
 	o.default = '0';
+
+	o = s.option(form.Flag, 'report', _('Tell the upgrade server'),
+		_('After an upgrade: both releases, target, profile, and whether everything is as promised. Nothing else.'));
+	o.default = '0';
 }
 
 function trust(map) {

@@ -28,6 +28,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// What came with it.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Whether it asks for a build.
     pub fn is_build(&self) -> bool {
         self.line == "POST /api/v1/build"
@@ -140,7 +145,7 @@ struct Shared {
     script: Mutex<Arc<Script>>,
     generation: AtomicU64,
     stop: AtomicBool,
-    lines: Mutex<Vec<String>>,
+    requests: Mutex<Vec<Request>>,
 }
 
 /// The proxy; it goes away with the test.
@@ -160,7 +165,7 @@ impl Proxy {
             script: Mutex::new(Arc::new(|_, _| Reply::Pass)),
             generation: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            lines: Mutex::new(Vec::new()),
+            requests: Mutex::new(Vec::new()),
         });
         let theirs = shared.clone();
         let thread = thread::spawn(move || {
@@ -201,7 +206,13 @@ impl Proxy {
 
     /// The requests so far.
     pub fn lines(&self) -> Vec<String> {
-        lock(&self.shared.lines).clone()
+        let requests = self.requests().into_iter();
+        requests.map(|request| request.line).collect()
+    }
+
+    /// The same with what came with them.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.requests).clone()
     }
 
     /// Waits for a request that begins so.
@@ -237,7 +248,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let Some(request) = read_request(&mut stream)? else {
         return Ok(());
     };
-    lock(&shared.lines).push(request.line.clone());
+    lock(&shared.requests).push(request.clone());
     let out = stream.get_mut();
     loop {
         let generation = shared.generation.load(Ordering::SeqCst);
