@@ -4,7 +4,7 @@
 //! [`upgrade`] is the pipeline; [`job`] runs the half of it that touches the network, [`daemon`]
 //! the half that may flash; [`cli`] asks the daemon.
 #![deny(unsafe_code)]
-// On a router `{:?}` is empty (`-Z fmt-debug=none`), so nothing that anybody reads may need it.
+// On a router `{:?}` says little (`-Z fmt-debug=shallow`), so nothing that anybody reads may need it.
 #![cfg_attr(not(test), deny(clippy::use_debug))]
 
 pub mod api;

@@ -6,7 +6,7 @@
 //!
 //! Every length is checked before it is used, and no more than some 64 KiB are held, however large the image is.
 #![forbid(unsafe_code)]
-// On a router `{:?}` is empty (`-Z fmt-debug=none`), so nothing that anybody reads may need it.
+// On a router `{:?}` says little (`-Z fmt-debug=shallow`), so nothing that anybody reads may need it.
 #![cfg_attr(not(test), deny(clippy::use_debug))]
 
 mod crc32;

@@ -12,7 +12,7 @@
 //! (`apk-world(5)`), and `/usr/lib/opkg/status` (Debian control records).
 #![no_std]
 #![forbid(unsafe_code)]
-// On a router `{:?}` is empty (`-Z fmt-debug=none`), so nothing that anybody reads may need it.
+// On a router `{:?}` says little (`-Z fmt-debug=shallow`), so nothing that anybody reads may need it.
 #![cfg_attr(not(test), deny(clippy::use_debug))]
 
 extern crate alloc;
