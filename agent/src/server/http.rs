@@ -355,7 +355,7 @@ fn insecure(error: &rustls::Error, server: String, now: i64) -> Error {
     Error::Untrusted(server, why_insecure(error))
 }
 
-/// rustls' own words name its types, and are empty where nothing is formatted for debugging.
+/// rustls' own words name its types, and say less where Debug is shallow.
 fn why_insecure(error: &rustls::Error) -> String {
     use rustls::{AlertDescription, CertificateError as Certificate, Error as Tls};
     let why = match error {
