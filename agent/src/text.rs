@@ -15,6 +15,9 @@ const WORDS_LIMIT: usize = 400;
 
 /// The same text on one line, without characters that do something instead of being shown.
 pub fn line(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     text.chars().map(harmless).collect()
 }
 
@@ -39,6 +42,9 @@ pub fn clean(text: &str) -> String {
 
 /// JSON that means the same, but can be looked at.
 pub fn json(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if steers(c) && c != '\n' {
@@ -64,10 +70,10 @@ pub fn say(sentence: &dyn Display) {
 /// stays as it is: it is what will be sent.
 pub fn clean_answer(answer: &mut Value) {
     match answer {
-        Value::String(text) if text.chars().any(steers) => *text = lines(text),
+        Value::String(text) if is_steered(text) => *text = lines(text),
         Value::Array(items) => items.iter_mut().for_each(clean_answer),
         Value::Object(fields) => {
-            if fields.keys().any(|name| name.chars().any(steers)) {
+            if fields.keys().any(|name| is_steered(name)) {
                 let named = std::mem::take(fields).into_iter();
                 *fields = named.map(|(name, value)| (line(&name), value)).collect();
             }
@@ -81,6 +87,16 @@ pub fn clean_answer(answer: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Printable ASCII, as nearly all names, versions and sentences are. Looking at the bytes first
+/// saves a daemon that answers on 1,000 packages 4 of 72 million instructions.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+fn is_steered(text: &str) -> bool {
+    !is_plain(text) && text.chars().any(steers)
 }
 
 fn harmless(c: char) -> char {
