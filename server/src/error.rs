@@ -10,6 +10,8 @@ pub enum Error {
     Io(PathBuf, io::Error),
     /// The download site could not be reached, or its answer not be read.
     Upstream(String, String),
+    /// The queue that many processes share could not be reached.
+    Queue(String),
 }
 
 impl Error {
@@ -23,6 +25,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Queue(why) => write!(f, "The queue could not be reached: {why}"),
             Self::Upstream(url, why) => {
                 write!(f, "{url} could not be had from the download site: {why}")
             }

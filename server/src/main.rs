@@ -10,12 +10,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: asu-server [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
+usage: asu-server [api|worker] [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
        asu-server --demo [--listen ADDRESS:PORT]
 
 Serves the API of the attended sysupgrade server and builds images, all in one process. Without a configuration it keeps
 its data below $STATE_DIRECTORY, $XDG_STATE_HOME/asu-server or ~/.local/state/asu-server, and listens on 127.0.0.1:8000.
 
+  api             answer requests only; builds are for workers that share its queue and store
+  worker          build only, for those that answer; listens on a free port of loopback if --listen doesn't say
   --config FILE   a TOML file; docs/server.md describes it
   --data DIR      where to keep images, jobs and ImageBuilders
   --listen A:P    where to listen
@@ -30,6 +32,14 @@ struct Options {
     listen: Option<SocketAddr>,
     check: bool,
     demo: bool,
+    role: Option<Role>,
+}
+
+/// What a process does of what a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Api,
+    Worker,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +87,13 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Arg::Long("listen") => options.listen = Some(parser.value()?.parse()?),
             Arg::Long("check") => options.check = true,
             Arg::Long("demo") => options.demo = true,
+            Arg::Value(word) if options.role.is_none() => {
+                options.role = Some(match word.to_str() {
+                    Some("api") => Role::Api,
+                    Some("worker") => Role::Worker,
+                    _ => return Err(Arg::Value(word).unexpected()),
+                });
+            }
             other => return Err(other.unexpected()),
         }
     }
@@ -108,6 +125,20 @@ fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
         None => file::standard(&data.ok_or("Where shall the data go? Say --data DIR.")?),
     };
     config.launcher = std::env::current_exe().ok();
+    match options.role {
+        Some(_) if config.queue.is_none() => {
+            return Err(
+                "Processes of one kind need a queue that they share: queue = \"redis://...\""
+                    .into(),
+            )
+        }
+        Some(Role::Api) => config.workers = 0,
+        Some(Role::Worker) => {
+            config.workers = config.workers.max(1);
+            config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        }
+        None => {}
+    }
     if let Some(listen) = options.listen {
         config.listen = listen;
     }

@@ -36,9 +36,6 @@ pub struct Server {
 /// [`Error::Io`] where the store can't be made or the address not be had.
 pub fn start(config: Config) -> Result<Server, Error> {
     std::fs::create_dir_all(&config.store).map_err(Error::io(&config.store))?;
-    let queue = Queue::open(&config)?;
-    let site = Site::new(&config.upstream_url, config.upstream_lifetime);
-    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone())?;
     let name = PathBuf::from(config.listen.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -46,6 +43,9 @@ pub fn start(config: Config) -> Result<Server, Error> {
         .enable_all()
         .build()
         .map_err(Error::io(&name))?;
+    let queue = runtime.block_on(Queue::open(&config))?;
+    let site = Site::new(&config.upstream_url, config.upstream_lifetime);
+    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone())?;
     let listener = runtime
         .block_on(TcpListener::bind(config.listen))
         .map_err(Error::io(&name))?;
@@ -67,8 +67,8 @@ fn serve(
     stopped: oneshot::Receiver<()>,
 ) {
     let Workshop { config, queue, .. } = workshop.clone();
-    for _ in 0..config.workers {
-        runtime.spawn(workshop.clone().work());
+    for worker in 0..config.workers {
+        runtime.spawn(workshop.clone().work(worker));
     }
     runtime.spawn(tidy(queue.clone()));
     let shared = Shared::new(config, site, queue);

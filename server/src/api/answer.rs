@@ -44,7 +44,7 @@ pub fn internal_error() -> Answer {
 pub fn failure(error: &Error) -> Answer {
     let status = match error {
         Error::Upstream(..) => 502,
-        Error::Io(..) => 503,
+        Error::Io(..) | Error::Queue(_) => 503,
     };
     refusal(status, &error.to_string())
 }

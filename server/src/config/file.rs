@@ -31,6 +31,7 @@ struct File {
     listen: Option<SocketAddr>,
     upstream: Option<String>,
     data: Option<PathBuf>,
+    queue: Option<String>,
     store: Option<PathBuf>,
     imagebuilders: Option<PathBuf>,
     workers: Option<usize>,
@@ -65,6 +66,7 @@ struct LimitsEntry {
 struct Times {
     build: Option<Span>,
     upstream: Option<Span>,
+    lease: Option<Span>,
     client: Option<Span>,
     keep_imagebuilders: Option<Span>,
     keep_versioned: Option<Span>,
@@ -149,6 +151,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.max_defaults_length, file.max_defaults_length);
     set(&mut config.max_rootfs_size_mb, file.max_rootfs_size_mb);
     set(&mut config.contact, file.contact);
+    config.queue = file.queue.filter(|url| !url.is_empty());
     config.admin_token = file.admin_token.filter(|token| !token.is_empty());
     if let Some(url) = file.upstream {
         config.upstream_url = upstream_url(&url)?;
@@ -157,6 +160,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     let span = |place: &mut Duration, value: Option<Span>| set(place, value.map(|span| span.0));
     span(&mut config.job_timeout, times.build);
     span(&mut config.upstream_lifetime, times.upstream);
+    span(&mut config.lease, times.lease);
     span(&mut config.patience, times.client);
     span(&mut config.imagebuilders_keep, times.keep_imagebuilders);
     span(&mut config.lifetimes.versioned, times.keep_versioned);

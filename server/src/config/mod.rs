@@ -21,6 +21,10 @@ pub struct Config {
     pub store: PathBuf,
     /// Where jobs and statistics are remembered, so that a restart forgets none; without it they are in memory only.
     pub state: Option<PathBuf>,
+    /// `redis://HOST:PORT/NUMBER` of a Redis or Valkey by which many processes share their jobs; `state` is of no use then.
+    pub queue: Option<String>,
+    /// After how long without a sign of life of its worker a job is given to another; only with `queue`.
+    pub lease: Duration,
     /// Where ImageBuilders are: `VERSION/TARGET/SUBTARGET` below it.
     pub imagebuilders: PathBuf,
     /// ImageBuilders elsewhere: (version, target) → folder. They come before those below `imagebuilders`.
@@ -180,6 +184,8 @@ impl Config {
             build_hosts: Vec::new(),
             store,
             state: None,
+            queue: None,
+            lease: Duration::from_secs(30),
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),
             keys: None,

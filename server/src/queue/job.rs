@@ -68,6 +68,9 @@ pub struct Job {
     pub state: State,
     /// How often a worker began with it.
     pub attempt: u32,
+    /// By what a worker of many processes holds it; empty in one process.
+    #[serde(skip)]
+    pub lease: String,
     /// Fields of the answer that the build has found out so far.
     pub fields: Map<String, Value>,
     /// When it was asked for.
@@ -85,6 +88,7 @@ impl Job {
             client,
             state: State::Queued,
             attempt: 0,
+            lease: String::new(),
             fields: Map::new(),
             enqueued: SystemTime::now(),
             ended: None,
@@ -125,7 +129,16 @@ impl Job {
 
     /// The folder of the store with its images. Every attempt has its own, so that none can spoil another's.
     pub fn folder(&self) -> String {
-        match self.attempt {
+        self.folder_of(self.attempt)
+    }
+
+    /// The folders of attempts before this one, whose workers died.
+    pub fn former_folders(&self) -> impl Iterator<Item = String> + '_ {
+        (1..self.attempt).map(|attempt| self.folder_of(attempt))
+    }
+
+    fn folder_of(&self, attempt: u32) -> String {
+        match attempt {
             0 | 1 => self.hash.clone(),
             attempt => format!("{}-{attempt}", self.hash),
         }

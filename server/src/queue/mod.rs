@@ -3,12 +3,15 @@
 pub mod job;
 mod journal;
 mod local;
+mod shared;
 pub mod tally;
 
 use crate::{Config, Error};
 use job::Job;
 use local::Local;
+use shared::Shared;
 use std::sync::Arc;
+use std::time::Duration;
 use tally::Tally;
 
 /// What is known of a build.
@@ -34,14 +37,19 @@ pub enum Entry {
 pub enum Queue {
     /// They are known to this process only.
     Local(Arc<Local>),
+    /// Many processes share them.
+    Shared(Shared),
 }
 
 impl Queue {
     /// The queue that the configuration asks for, with the builds that it remembers.
     ///
     /// # Errors
-    /// [`Error::Io`] where its folder can't be made or read.
-    pub fn open(config: &Config) -> Result<Self, Error> {
+    /// [`Error::Io`] where its folder can't be made or read, [`Error::Queue`] where its Redis can't be reached.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        if let Some(url) = &config.queue {
+            return Ok(Self::Shared(Shared::open(url, config).await?));
+        }
         Ok(Self::Local(Arc::new(Local::open(config)?)))
     }
 
@@ -52,6 +60,7 @@ impl Queue {
     pub async fn waiting(&self) -> Result<usize, Error> {
         match self {
             Self::Local(queue) => Ok(queue.waiting()),
+            Self::Shared(queue) => queue.waiting().await,
         }
     }
 
@@ -62,6 +71,7 @@ impl Queue {
     pub async fn find(&self, hash: &str) -> Result<Option<Found>, Error> {
         match self {
             Self::Local(queue) => queue.find(hash),
+            Self::Shared(queue) => queue.find(hash).await,
         }
     }
 
@@ -72,16 +82,18 @@ impl Queue {
     pub async fn enqueue(&self, job: Job) -> Result<Entry, Error> {
         match self {
             Self::Local(queue) => queue.enqueue(job),
+            Self::Shared(queue) => queue.enqueue(&job).await,
         }
     }
 
-    /// Waits for a build and takes it as started.
+    /// Waits for a build and takes it as started. `worker` tells the workers of this process apart.
     ///
     /// # Errors
     /// Where the queue can't be reached.
-    pub async fn take(&self) -> Result<Job, Error> {
+    pub async fn take(&self, worker: usize) -> Result<Job, Error> {
         match self {
             Self::Local(queue) => Ok(queue.take().await),
+            Self::Shared(queue) => queue.take(worker).await,
         }
     }
 
@@ -92,6 +104,23 @@ impl Queue {
     pub async fn publish(&self, job: &Job) -> Result<bool, Error> {
         match self {
             Self::Local(queue) => Ok(queue.publish(job)),
+            Self::Shared(queue) => queue.publish(job).await,
+        }
+    }
+
+    /// Waits as long as a build is its worker's. It never ends in one process, where there is nobody else.
+    pub async fn lost(&self, job: &Job, lease: Duration) {
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            match self {
+                Self::Local(_) => {}
+                // Where the queue can't be reached, it may come back in time; the next write decides.
+                Self::Shared(queue) => {
+                    if matches!(queue.renew(job).await, Ok(false)) {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -102,6 +131,7 @@ impl Queue {
     pub async fn finish(&self, job: &Job) -> Result<bool, Error> {
         match self {
             Self::Local(queue) => queue.finish(job),
+            Self::Shared(queue) => queue.finish(job).await,
         }
     }
 
@@ -112,6 +142,7 @@ impl Queue {
     pub async fn delete(&self, hash: &str) -> Result<bool, Error> {
         match self {
             Self::Local(queue) => Ok(queue.delete(hash)),
+            Self::Shared(queue) => queue.delete(hash).await,
         }
     }
 
@@ -125,6 +156,7 @@ impl Queue {
                 queue.tidy();
                 queue.save()
             }
+            Self::Shared(queue) => queue.tidy().await,
         }
     }
 
@@ -138,6 +170,7 @@ impl Queue {
                 queue.tally(|tally| tally.count(things));
                 Ok(())
             }
+            Self::Shared(queue) => queue.count(things).await,
         }
     }
 
@@ -151,6 +184,7 @@ impl Queue {
                 queue.tally(|tally| tally.fail(line));
                 Ok(())
             }
+            Self::Shared(queue) => queue.note_failure(&line).await,
         }
     }
 
@@ -161,6 +195,7 @@ impl Queue {
     pub async fn tally(&self) -> Result<Tally, Error> {
         match self {
             Self::Local(queue) => Ok(queue.tally(|tally| tally.clone())),
+            Self::Shared(queue) => queue.tally().await,
         }
     }
 }

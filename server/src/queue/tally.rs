@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// How many days are remembered: the half year that statistics by version show.
-const DAYS: u64 = 26 * 7;
+pub const DAYS: u64 = 26 * 7;
 /// How many different things are counted a day; what comes after is counted together.
 const THINGS: usize = 500;
 /// How many failures are remembered.

@@ -78,9 +78,9 @@ impl Workshop {
     }
 
     /// Builds one after the other, for ever.
-    pub async fn work(self) {
+    pub async fn work(self, worker: usize) {
         loop {
-            if let Err(error) = self.work_once().await {
+            if let Err(error) = self.work_once(worker).await {
                 // The job is given to somebody again, or was remembered as started and waits after a restart.
                 eprintln!("A build could not be noted: {error}");
                 tokio::time::sleep(PAUSE).await;
@@ -88,9 +88,13 @@ impl Workshop {
         }
     }
 
-    async fn work_once(&self) -> Result<(), Error> {
-        let mut job = self.queue.take().await?;
-        let outcome = self.build(&mut job).await;
+    async fn work_once(&self, worker: usize) -> Result<(), Error> {
+        let mut job = self.queue.take(worker).await?;
+        let held = job.clone();
+        let outcome = tokio::select! {
+            outcome = self.build(&mut job) => outcome,
+            () = self.queue.lost(&held, self.config.lease) => Err(Failure::Lost),
+        };
         let (state, status) = match outcome {
             Ok(()) => (State::Finished, "done"),
             Err(Failure::Build(words)) => {
@@ -159,6 +163,10 @@ impl Workshop {
             .map_err(Failure::Build)?;
         // Fetching an ImageBuilder is not counted: others will use it too.
         let deadline = Instant::now() + self.config.job_timeout;
+        for folder in job.former_folders() {
+            Place::clear_former(&self.config.store, &folder);
+            self.rooms.clear_former(&folder);
+        }
         let place = Place::new(&self.config.store, &job.folder())
             .map_err(|error| Failure::Build(format!("There is no room for images: {error}")))?;
         if let Some(script) = &job.request.defaults {

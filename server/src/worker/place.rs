@@ -34,6 +34,18 @@ impl Place {
         Ok(place)
     }
 
+    /// Removes what a worker that died left of its place, images that nobody has heard of included.
+    pub fn clear_former(store: &Path, name: &str) {
+        for folder in [
+            format!(".{name}.bin"),
+            format!(".{name}.files"),
+            name.to_owned(),
+        ] {
+            // Usually there is none.
+            let _ = remove(&store.join(folder));
+        }
+    }
+
     /// Lays a script for the first boot over the root file system.
     ///
     /// # Errors

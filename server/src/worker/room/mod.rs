@@ -116,6 +116,12 @@ impl Rooms {
         Err(format!("bubblewrap over an overlay fails: {}", said.trim()))
     }
 
+    /// Removes what a worker that died left of its room for images in the folder `name` of the store.
+    pub fn clear_former(&self, name: &str) {
+        // Usually there is none.
+        let _ = place::remove(&self.work.join(format!(".{name}.bin")));
+    }
+
     /// A room over the ImageBuilder in `builder`, for a build that puts its images into `place`.
     ///
     /// # Errors

@@ -1,0 +1,337 @@
+//! Many processes on one Redis. Without redis-server or valkey-server installed they say so and test nothing.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is the verdict"
+)]
+
+mod common;
+
+use asu_server::Config;
+use common::world::World;
+use common::{finish, get, poll, post, Answer};
+use mini_imagebuilder::{folder, sha256_hex};
+use redis::Commands as _;
+use serde_json::{json, Value};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A Redis of the test's own, on a socket in a temporary folder.
+struct Redis {
+    program: &'static str,
+    child: Child,
+    dir: TempDir,
+}
+
+impl Redis {
+    fn start() -> Option<Self> {
+        let there = |program: &&str| {
+            Command::new(program)
+                .arg("--version")
+                .stdout(Stdio::null())
+                .status()
+                .is_ok()
+        };
+        let Some(program) = ["redis-server", "valkey-server"].into_iter().find(there) else {
+            eprintln!("SKIPPED: neither redis-server nor valkey-server is installed");
+            return None;
+        };
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let redis = Self {
+            program,
+            child: launch(program, &dir),
+            dir,
+        };
+        redis.wait();
+        Some(redis)
+    }
+
+    fn url(&self) -> String {
+        format!("unix://{}", self.dir.path().join("socket").display())
+    }
+
+    fn connection(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(self.url())?.get_connection()
+    }
+
+    fn wait(&self) {
+        for _ in 0..1000 {
+            if self.connection().is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("Redis never came");
+    }
+
+    fn stop(&mut self) {
+        // It is gone then, or was.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn again(&mut self) {
+        self.child = launch(self.program, &self.dir);
+        self.wait();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn launch(program: &str, dir: &TempDir) -> Child {
+    Command::new(program)
+        .args([
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--unixsocket",
+        ])
+        .arg(dir.path().join("socket"))
+        .arg("--dir")
+        .arg(dir.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("Redis")
+}
+
+/// A process that only builds.
+struct Worker(Child);
+
+impl Worker {
+    fn start(world: &World, redis: &Redis) -> Self {
+        let path = |name: &str| world.dir.path().join(name);
+        let text = format!(
+            "queue = '{}'\nupstream = '{}'\nstore = '{}'\nimagebuilders = '{}'\nwork = '{}'\nisolation = 'copy'\n[times]\nlease = '5s'\n",
+            redis.url(),
+            world.site.url(),
+            path("store").display(),
+            path("imagebuilders").display(),
+            path("store.work").display()
+        );
+        fs::write(path("worker.toml"), text).expect("configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_asu-server"));
+        let command = command
+            .args(["worker", "--config"])
+            .arg(path("worker.toml"));
+        Self(command.stdout(Stdio::null()).spawn().expect("worker"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // With -9: a worker that dies is what is tested.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that only answers, and its Redis.
+fn world(change: impl FnOnce(&mut Config)) -> Option<(World, Redis)> {
+    let redis = Redis::start()?;
+    let world = World::new(|config| {
+        config.queue = Some(redis.url());
+        config.workers = 0;
+        config.lease = Duration::from_secs(5);
+        change(config);
+    });
+    Some((world, redis))
+}
+
+fn request(packages: &[&str]) -> Value {
+    json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink_archer-c7-v2", "packages": packages,
+        "client": "test/1.0"})
+}
+
+fn hash(answer: &Answer) -> String {
+    answer.json()["request_hash"]
+        .as_str()
+        .expect("hash")
+        .to_owned()
+}
+
+fn metric(addr: SocketAddr, name: &str) -> u64 {
+    let text = String::from_utf8(get(addr, "/metrics").body).expect("text");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .expect("metric");
+    line.trim().parse().expect("number")
+}
+
+/// Three workers, one of them killed in the middle of a build: every job ends once, with one set of images.
+#[test]
+fn a_worker_dies() {
+    let Some((world, redis)) = world(|_| {}) else {
+        return;
+    };
+    let builder = world.builder("24.10.2", "ath79/generic");
+    fs::write(builder.join(folder::DELAY), "400").expect("delay");
+    let mut workers: Vec<Worker> = (0..3).map(|_| Worker::start(&world, &redis)).collect();
+    let names = ["luci", "tmux", "vim", "nano", "owut", "htop", "curl", "mtd"];
+    let posted: Vec<Answer> = names
+        .iter()
+        .map(|name| post(world.addr(), &request(&[name])))
+        .collect();
+    let running = |answer: &Answer| answer.header("x-imagebuilder-status") != Some("queued");
+    for posted in &posted[..3] {
+        assert_eq!(posted.status, 202, "{posted:?}");
+        poll(world.addr(), &hash(posted), running);
+    }
+    drop(workers.remove(0));
+    let mut folders = Vec::new();
+    for posted in &posted {
+        let done = poll(world.addr(), &hash(posted), |answer| answer.status != 202);
+        let json = done.json();
+        let missing = json["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("missing"));
+        if missing {
+            // A name that the miniature ImageBuilder does not know.
+            continue;
+        }
+        assert_eq!(done.status, 200, "{json}");
+        let folder = json["bin_dir"].as_str().expect("folder").to_owned();
+        for image in json["images"].as_array().expect("images") {
+            let path = format!("/store/{folder}/{}", image["name"].as_str().expect("name"));
+            let answer = get(world.addr(), &path);
+            assert_eq!(
+                sha256_hex(&answer.body),
+                image["sha256"].as_str().expect("sum"),
+                "{path}"
+            );
+        }
+        folders.push(folder);
+    }
+    let successes = metric(world.addr(), "asu_builds_total{result=\"success\"}");
+    let failures = metric(world.addr(), "asu_builds_total{result=\"failure\"}");
+    assert_eq!(successes + failures, names.len() as u64, "each ends once");
+    assert!(folders.len() >= 3 && successes == folders.len() as u64);
+    let entries = fs::read_dir(world.store()).expect("store");
+    let mut stored: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    folders.sort();
+    stored.sort();
+    assert_eq!(stored, folders, "no image is lost or doubled");
+}
+
+/// All that answer know the same jobs, keep the same order, and refuse what is too much.
+#[test]
+fn many_that_answer() {
+    let Some((world, redis)) = world(|config| config.max_pending = 1) else {
+        return;
+    };
+    let mut config = Config::new(
+        &world.site.url(),
+        world.store(),
+        world.dir.path().join("imagebuilders"),
+    );
+    config.queue = Some(redis.url());
+    config.workers = 0;
+    config.max_pending = 1;
+    config.admin_token = Some("secret".to_owned());
+    let other = asu_server::start(config).expect("server");
+    let first = post(world.addr(), &request(&["luci"]));
+    let joined = post(other.addr, &request(&["luci"]));
+    assert_eq!((first.status, hash(&first)), (202, hash(&joined)));
+    let second = post(other.addr, &request(&["tmux"]));
+    assert_eq!(second.json()["queue_position"], 1);
+    let full = post(world.addr(), &request(&["vim"]));
+    assert_eq!((full.status, full.header("retry-after")), (529, Some("60")));
+    assert_eq!(
+        get(other.addr, "/api/v1/stats").json(),
+        json!({"queue_length": 2})
+    );
+    let worker = Worker::start(&world, &redis);
+    for posted in [&first, &second] {
+        assert_eq!(finish(other.addr, posted).status, 200);
+    }
+    drop(worker);
+    // Deleted at one, gone at all.
+    let path = format!("/api/v1/build/{}", hash(&first));
+    let token = [("Authorization", "Bearer secret")];
+    assert_eq!(
+        common::send(other.addr, "DELETE", &path, &token, &[]).status,
+        200
+    );
+    poll(world.addr(), &hash(&first), |answer| answer.status == 404);
+    assert!(
+        !world.store().join(hash(&first)).exists() && world.store().join(hash(&second)).exists()
+    );
+}
+
+/// What somebody else wrote into Redis is no answer, and stops nobody.
+#[test]
+fn poisoned_jobs() {
+    let Some((world, redis)) = world(|_| {}) else {
+        return;
+    };
+    let done = {
+        let _worker = Worker::start(&world, &redis);
+        finish(world.addr(), &post(world.addr(), &request(&["luci"])))
+    };
+    let mut connection = redis.connection().expect("connection");
+    let text: String = connection
+        .get(format!("asu:job:{}", hash(&done)))
+        .expect("job");
+    let other = "0".repeat(64);
+    for poison in [text.as_str(), "{", "null", ""] {
+        let () = connection
+            .set(format!("asu:job:{other}"), poison)
+            .expect("poison");
+        assert_eq!(
+            get(world.addr(), &format!("/api/v1/build/{other}")).status,
+            404,
+            "{poison}"
+        );
+    }
+    // One that waits, spoiled: the worker goes on with the next.
+    let spoiled = post(world.addr(), &request(&["tmux"]));
+    let () = connection
+        .set(format!("asu:job:{}", hash(&spoiled)), "{")
+        .expect("poison");
+    let next = post(world.addr(), &request(&["vim"]));
+    let _worker = Worker::start(&world, &redis);
+    poll(world.addr(), &hash(&next), |answer| answer.status != 202);
+    assert_eq!(
+        get(world.addr(), &format!("/api/v1/build/{}", hash(&spoiled))).status,
+        404
+    );
+}
+
+/// Without Redis there is a clear answer, and when it is back all goes on.
+#[test]
+fn redis_goes_away() {
+    let Some((world, mut redis)) = world(|_| {}) else {
+        return;
+    };
+    redis.stop();
+    let answer = post(world.addr(), &request(&["luci"]));
+    let words = answer.json()["detail"].as_str().expect("detail").to_owned();
+    assert!(
+        answer.status == 503 && words.starts_with("The queue could not be reached"),
+        "{words}"
+    );
+    redis.again();
+    let (start, mut status) = (std::time::Instant::now(), 503);
+    while status == 503 && start.elapsed() < Duration::from_secs(60) {
+        status = post(world.addr(), &request(&["luci"])).status;
+    }
+    assert_eq!(status, 202);
+}
