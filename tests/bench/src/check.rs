@@ -259,6 +259,7 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
     let order = Order {
         task: Task::Check,
         inputs: router::inputs(&Paths::new(root, None), Choice::default())?,
+        upgrade: None,
     };
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("job");
