@@ -375,3 +375,62 @@ fn a_broken_imagebuilder() {
         assert!(stored(&world).is_empty(), "{words}");
     }
 }
+
+/// Images, sums and the chain of keys, as a router that holds the server's key finds them.
+#[test]
+fn a_signed_build() {
+    let keys = tempfile::tempdir().expect("temporary folder");
+    let folder = keys.path().join("signing");
+    let world = World::new(|config| config.signing = Some(folder.clone()));
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"]))).json();
+    let (path, image) = image(&done);
+    let bytes = get(world.addr(), &path).body;
+    assert_eq!(sha256_hex(&bytes), image["sha256"].as_str().expect("sum"));
+    assert_ne!(image["sha256"], image["sha256_unsigned"]);
+    let beside = |name: &str| {
+        let answer = get(
+            world.addr(),
+            &format!(
+                "/store/{}/{name}",
+                done["bin_dir"].as_str().expect("folder")
+            ),
+        );
+        assert_eq!(answer.status, 200, "{name}");
+        answer.body
+    };
+    let files = [
+        "worker.pub",
+        "worker.pub.sig",
+        "sha256sums",
+        "sha256sums.sig",
+    ]
+    .map(beside);
+    let files = firmware::detached::Files {
+        worker: &files[0],
+        worker_signature: &files[1],
+        sums: &files[2],
+        sums_signature: &files[3],
+    };
+    let mut trusted = firmware::KeyRing::new();
+    let server = fs::read(folder.join("server.pub")).expect("key");
+    trusted
+        .add(firmware::usign::PublicKey::parse(&server).expect("key"))
+        .expect("new key");
+    let name = image["name"].as_str().expect("name");
+    let sum = sha2_of(&bytes);
+    let finding = firmware::detached::judge(&files, name, sum, &trusted);
+    assert!(
+        matches!(finding, firmware::detached::Finding::Good { .. }),
+        "{finding}"
+    );
+    let finding = firmware::detached::judge(&files, name, sum, &firmware::KeyRing::new());
+    assert!(
+        matches!(finding, firmware::detached::Finding::UnknownKey(_)),
+        "{finding}"
+    );
+}
+
+fn sha2_of(bytes: &[u8]) -> firmware::Sha256 {
+    use sha2::Digest as _;
+    firmware::Sha256(sha2::Sha256::digest(bytes).into())
+}

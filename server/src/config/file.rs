@@ -45,6 +45,7 @@ struct File {
     contact: Option<String>,
     work: Option<PathBuf>,
     keys: Option<PathBuf>,
+    signing: Option<PathBuf>,
     imagebuilders_mb: Option<u64>,
     isolation: Option<Isolation>,
     build_hosts: Option<Vec<String>>,
@@ -122,6 +123,7 @@ pub fn standard(data: &Path) -> Config {
     config.state = Some(data.join("state"));
     config.work = data.join("work");
     config.isolation = Isolation::Auto;
+    config.signing = Some(data.join("signing"));
     config
 }
 
@@ -135,6 +137,9 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.listen, file.listen);
     set(&mut config.store, file.store);
     config.keys = file.keys;
+    if file.signing.is_some() {
+        config.signing = file.signing;
+    }
     set(&mut config.imagebuilders_mb, file.imagebuilders_mb);
     set(&mut config.work, file.work);
     set(&mut config.isolation, file.isolation);

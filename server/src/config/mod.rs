@@ -32,6 +32,8 @@ pub struct Config {
     /// A folder of public keys, as a router has in `/etc/opkg/keys`: whose ImageBuilders are fetched from the download site.
     /// Without it none are.
     pub keys: Option<PathBuf>,
+    /// The folder with the keys that sign images, made if it isn't there; without it nothing is signed.
+    pub signing: Option<PathBuf>,
     /// How long an unused ImageBuilder is kept.
     pub imagebuilders_keep: Duration,
     /// How much disk all fetched ImageBuilders together may take, in MiB.
@@ -189,6 +191,7 @@ impl Config {
             imagebuilders: imagebuilders.into(),
             imagebuilder_folders: BTreeMap::new(),
             keys: None,
+            signing: None,
             imagebuilders_keep: Duration::from_secs(30 * 24 * HOUR),
             imagebuilders_mb: 50 << 10,
             branches: std::iter::once(Branch::snapshot())

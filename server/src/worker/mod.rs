@@ -5,10 +5,11 @@ mod complaints;
 mod imagebuilder;
 mod place;
 mod room;
+mod signing;
 
 use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
-use crate::request::{changes, packages_hash};
+use crate::request::{changes, is_hash, packages_hash};
 use crate::site::Site;
 use crate::{time, Config, Error};
 use builders::Builders;
@@ -17,8 +18,10 @@ use place::Place;
 pub use room::launch::launch;
 use room::{Output, Room, Rooms, Stopped};
 use serde_json::{Map, Value};
+use signing::Signer;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -39,6 +42,7 @@ pub struct Workshop {
     pub queue: Queue,
     rooms: Rooms,
     builders: Builders,
+    signer: Option<Arc<Signer>>,
 }
 
 /// Why a build came to nothing.
@@ -69,11 +73,16 @@ impl Workshop {
     pub fn new(config: Arc<Config>, queue: Queue, site: Site) -> Result<Self, Error> {
         let rooms = Rooms::new(&config)?;
         let builders = Builders::new(config.clone(), site)?;
+        let signer = match &config.signing {
+            Some(folder) => Some(Arc::new(Signer::open(folder)?)),
+            None => None,
+        };
         Ok(Self {
             config,
             queue,
             rooms,
             builders,
+            signer,
         })
     }
 
@@ -190,12 +199,36 @@ impl Workshop {
         place
             .keep_plain_files()
             .map_err(|error| Failure::Build(format!("The images could not be read: {error}")))?;
+        self.sign(job, &place).await?;
+        if let Some(name) = builder.folder.file_name().and_then(|name| name.to_str()) {
+            // One of the download site's is called by its sum; who builds the image again needs the same.
+            if is_hash(name) {
+                job.set("imagebuilder_sha256", name);
+            }
+        }
         let result = result(job, &place, &packages, manifest)?;
         place
             .keep()
             .map_err(|error| Failure::Build(format!("The images could not be stored: {error}")))?;
         job.fields.extend(result);
         Ok(())
+    }
+
+    /// Signs the images, if this worker has a key. An image that can't be signed is none: who asked relies on it.
+    async fn sign(&self, job: &Job, place: &Place) -> Result<(), Failure> {
+        let Some(signer) = self.signer.clone() else {
+            return Ok(());
+        };
+        let (folder, profile) = (place.bin.clone(), job.request.profile.clone());
+        let signed = tokio::task::spawn_blocking(move || signer.sign(&folder, &profile)).await;
+        let failed = |why: String| Failure::Build(format!("The images could not be signed: {why}"));
+        match signed {
+            Ok(Ok(())) => Ok(()),
+            // `result` has a better sentence.
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(error) => Err(failed(error.to_string())),
+        }
     }
 
     /// `make info`: the ImageBuilder has to be of the revision that was asked for.

@@ -1,5 +1,8 @@
 //! Where builds put their images.
 
+use crate::request::hex;
+use sha2::{Digest as _, Sha256};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -89,6 +92,22 @@ impl Place {
         for folder in [&self.bin, &self.files] {
             // Usually there is none.
             let _ = remove(folder);
+        }
+    }
+}
+
+/// The SHA-256 of a file, from its start.
+///
+/// # Errors
+/// Where it can't be read.
+pub fn digest(file: &mut fs::File) -> io::Result<String> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut sum = Sha256::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&sum.finalize())),
+            read => sum.update(piece.get(..read).unwrap_or_default()),
         }
     }
 }

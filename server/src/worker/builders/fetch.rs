@@ -1,13 +1,11 @@
 //! Fetches an archive and unpacks it. A download that broke off goes on where it ended.
 
-use crate::request::hex;
 use crate::worker::place;
 use crate::worker::room::run;
 use crate::Config;
-use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,7 +60,7 @@ fn download(url: &str, file: &Path, most: u64) -> Result<String, String> {
     let mut why = String::new();
     for _ in 0..ATTEMPTS {
         match go_on(&agent, url, &mut output, most) {
-            Ok(()) => return digest(&mut output).map_err(said),
+            Ok(()) => return place::digest(&mut output).map_err(said),
             Err(error) => why = error,
         }
     }
@@ -92,19 +90,6 @@ fn go_on(agent: &ureq::Agent, url: &str, output: &mut File, most: u64) -> Result
         return Err(format!("it has more than {} MiB", most >> 20));
     }
     output.flush().map_err(said)
-}
-
-fn digest(file: &mut File) -> io::Result<String> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut sum = Sha256::new();
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut piece)? {
-            0 => break,
-            read => sum.update(piece.get(..read).unwrap_or_default()),
-        }
-    }
-    Ok(hex(&sum.finalize()))
 }
 
 /// Unpacks beside `folder`, and gives it its name when all is there.
