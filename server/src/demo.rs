@@ -52,6 +52,7 @@ impl Demo {
         config.workers = 2;
         config.launcher = std::env::current_exe().ok();
         config.isolation = Isolation::Auto;
+        config.signing = Some(folder.path().join("signing"));
         Ok(Self {
             server: start(config)?,
             site,

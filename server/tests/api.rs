@@ -453,3 +453,60 @@ fn the_interface_is_described() {
         Some("text/css; charset=utf-8")
     );
 }
+
+/// A build, its files and what happened here, for people and without a script; what others wrote is text.
+#[test]
+fn pages_for_people() {
+    let world = World::new(|_| {});
+    let html = |path: &str| {
+        let answer = get(world.addr(), path);
+        let text = String::from_utf8(answer.body).expect("text");
+        assert!(!text.contains("<script"), "{path}");
+        (answer.status, text)
+    };
+    let (status, start) = html("/");
+    assert!(
+        status == 200 && start.contains("href=\"/statistics\""),
+        "{start}"
+    );
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"]))).json();
+    let hash = done["request_hash"].as_str().expect("hash");
+    let image = done["images"][0]["name"].as_str().expect("name");
+    let (status, page) = html(&format!("/build/{hash}"));
+    assert!(
+        status == 200 && page.contains(&format!("href=\"/store/{hash}/{image}\"")),
+        "{page}"
+    );
+    assert_eq!(html(&format!("/build?hash={hash}")).1, page);
+    let (_, failed) = {
+        let failed = finish(world.addr(), &post(world.addr(), &request(&["nosuch"]))).json();
+        html(&format!(
+            "/build/{}",
+            failed["request_hash"].as_str().expect("hash")
+        ))
+    };
+    assert!(
+        failed.contains("Impossible package selection: missing (nosuch)"),
+        "{failed}"
+    );
+    let (_, statistics) = html("/statistics");
+    assert!(
+        statistics.contains("<td>24.10.2 ath79/generic tplink_archer-c7-v2</td><td>1</td>"),
+        "{statistics}"
+    );
+    assert_eq!(html(&format!("/build/{}", "0".repeat(64))).0, 404);
+
+    // A build that says something which a browser would run.
+    let builder = world.hold("24.10.2", "ath79/generic");
+    std::fs::write(
+        builder.join(mini_imagebuilder::folder::PROGRAM),
+        "#!/bin/sh\necho '<script>alert(1)</script>'\nexit 1\n",
+    )
+    .expect("script");
+    let evil = finish(world.addr(), &post(world.addr(), &request(&["luci"]))).json();
+    let (_, page) = html(&format!(
+        "/build/{}",
+        evil["request_hash"].as_str().expect("hash")
+    ));
+    assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+}

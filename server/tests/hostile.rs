@@ -41,7 +41,8 @@ fn paths_that_lead_elsewhere() {
         "/json/v1/",
         "/json/v1/releases/24.10.2/targets/ath79/generic/x.txt",
         "/api/v1/build/a/b",
-        "/",
+        "/build/../secret",
+        "/build",
     ];
     for path in paths {
         let answer = get(world.addr(), path);

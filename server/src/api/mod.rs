@@ -98,6 +98,12 @@ enum Resource<'a> {
     Docs,
     /// How pages look.
     Style,
+    /// Where people begin.
+    Start,
+    /// The page of a build, by its hash; without, the one that the query names.
+    BuildPage(Option<&'a str>),
+    /// What happened, as a page.
+    StatisticsPage,
     /// A version's revision for target and subtarget.
     Revision(&'a str, &'a str, &'a str),
     /// A file below `/json/v1/`.
@@ -124,6 +130,10 @@ impl<'a> Resource<'a> {
             ["openapi.json"] => Self::OpenApi,
             ["docs"] => Self::Docs,
             ["style.css"] => Self::Style,
+            [""] => Self::Start,
+            ["build"] => Self::BuildPage(None),
+            ["build", hash] => Self::BuildPage(Some(hash)),
+            ["statistics"] => Self::StatisticsPage,
             ["api", "v1", "revision", version, target, subtarget] => {
                 Self::Revision(version, target, subtarget)
             }
@@ -194,6 +204,12 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
         Resource::OpenApi => Ok(openapi::json()),
         Resource::Docs => Ok(openapi::page()),
         Resource::Style => Ok(pages::style()),
+        Resource::Start => Ok(pages::jobs::start()),
+        Resource::BuildPage(hash) => {
+            let hash = hash.or_else(|| stats::value(&query, "hash"));
+            builds::page(shared, hash.unwrap_or_default()).await
+        }
+        Resource::StatisticsPage => stats::page(shared).await,
         Resource::Revision(version, target, subtarget) => {
             catalog::revision(shared, version, &format!("{target}/{subtarget}")).await
         }

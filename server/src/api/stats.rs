@@ -2,6 +2,7 @@
 
 use super::answer::{self, Answer};
 use super::{body, Shared};
+use crate::pages;
 use crate::queue::job::State;
 use crate::queue::tally;
 use crate::request::is_hash;
@@ -162,6 +163,18 @@ pub async fn failures(shared: &Shared, query: &str) -> Result<Answer, Error> {
         text.push_str(line);
     }
     Ok(answer::text(200, &text))
+}
+
+/// `GET /statistics`, for people.
+///
+/// # Errors
+/// Where the queue can't be reached.
+pub async fn page(shared: &Shared) -> Result<Answer, Error> {
+    let waiting = shared.queue.waiting().await?;
+    Ok(pages::jobs::statistics(
+        &shared.queue.tally().await?,
+        waiting,
+    ))
 }
 
 /// `GET /metrics`, as Prometheus reads it.

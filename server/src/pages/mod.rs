@@ -1,4 +1,6 @@
-//! Pages for people.
+//! Pages for people. They work without JavaScript.
+
+pub mod jobs;
 
 use crate::api::answer::{body, with_header, Answer};
 use axum::http::header;
