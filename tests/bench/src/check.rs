@@ -258,7 +258,6 @@ fn daemon(asu: &Asu, router: &Router, checks: u32) -> Result<u64, Error> {
 fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
     let order = Order {
         task: Task::Check,
-        upgrade: None,
         inputs: router::inputs(&Paths::new(root, None), Choice::default())?,
         upgrade: None,
     };
