@@ -60,6 +60,9 @@ pub struct Settings {
     pub ca_file: Option<String>,
     /// URL of a proxy.
     pub proxy: Option<String>,
+    /// Hosts that are asked without it.
+    #[serde(default)]
+    pub no_proxy: Vec<String>,
     /// Packages to add.
     pub add: Vec<String>,
     /// Packages to leave out.
@@ -119,6 +122,7 @@ impl Settings {
             fstype: agent.text("fstype"),
             ca_file: agent.text("ca_file"),
             proxy: agent.text("proxy"),
+            no_proxy: agent.list("no_proxy"),
             add: agent.list("add"),
             remove: agent.list("remove"),
             ignore: agent.list("ignore"),

@@ -89,7 +89,7 @@ fn the_systems_bundle_counts_where_no_file_is_set() {
     let options = Options {
         ca_file: Some(file("stranger.pem")),
         ca_bundle: file("ca.pem"),
-        proxy: None,
+        ..Options::default()
     };
     assert!(
         Client::new(&url, &options).unwrap().overview().is_err(),

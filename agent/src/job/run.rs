@@ -237,6 +237,7 @@ fn options(paths: &Paths, settings: &Settings) -> Options {
         ca_file: settings.ca_file.as_ref().map(|file| paths.real(file)),
         ca_bundle: paths.real(CA_BUNDLE),
         proxy: settings.proxy.clone(),
+        no_proxy: settings.no_proxy.clone(),
     }
 }
 

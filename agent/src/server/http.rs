@@ -41,6 +41,9 @@ pub struct Options {
     pub ca_bundle: PathBuf,
     /// `http://host:port`
     pub proxy: Option<String>,
+    /// Hosts that are asked without the proxy: names with all below them (`.lan` is as good as `lan`),
+    /// addresses, or `*`.
+    pub no_proxy: Vec<String>,
 }
 
 /// How long the client waits.
@@ -95,6 +98,8 @@ pub(super) struct Http {
     plain: OnceCell<Agent>,
     /// With the authorities, which are read only when they are needed.
     secure: OnceCell<Agent>,
+    /// The same two for hosts that are asked without the proxy.
+    direct: [OnceCell<Agent>; 2],
 }
 
 /// An answer, its body unread.
@@ -133,6 +138,7 @@ impl Http {
             patience,
             plain: OnceCell::new(),
             secure: OnceCell::new(),
+            direct: Default::default(),
         }
     }
 
@@ -185,17 +191,29 @@ impl Http {
 
     fn agent(&self, url: &str) -> Result<&Agent, Error> {
         let secure = url.starts_with("https://");
-        let cell = if secure { &self.secure } else { &self.plain };
+        let [plain, safe] = &self.direct;
+        let direct = self
+            .options
+            .no_proxy
+            .iter()
+            .any(|entry| is_below(host(url), entry));
+        let cell = match (direct, secure) {
+            (false, false) => &self.plain,
+            (false, true) => &self.secure,
+            (true, false) => plain,
+            (true, true) => safe,
+        };
         if let Some(agent) = cell.get() {
             return Ok(agent);
         }
         let tls = if secure { self.tls()? } else { Tls::none() };
-        let agent = self.new_agent(tls, secure)?;
+        let proxy = self.options.proxy.as_ref().filter(|_| !direct);
+        let agent = self.new_agent(tls, secure, proxy)?;
         Ok(cell.get_or_init(|| agent))
     }
 
-    fn new_agent(&self, tls: Tls, secure: bool) -> Result<Agent, Error> {
-        let proxy = match &self.options.proxy {
+    fn new_agent(&self, tls: Tls, secure: bool, proxy: Option<&String>) -> Result<Agent, Error> {
+        let proxy = match proxy {
             None => None,
             Some(url) => Some(ureq::Proxy::new(url).map_err(|_| Error::Proxy(url.clone()))?),
         };
@@ -303,6 +321,33 @@ fn origin(url: &str) -> &str {
         .and_then(|rest| rest.find('/'))
         .map_or(url.len(), |at| host + at);
     url.get(..end).unwrap_or(url)
+}
+
+/// The host of an address: a name, or a number without its brackets.
+fn host(url: &str) -> &str {
+    let origin = origin(url);
+    let authority = origin.split_once("//").map_or(origin, |(_, rest)| rest);
+    let place = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, rest)| rest);
+    match place
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((number, _)) => number,
+        None => place.split(':').next().unwrap_or(place),
+    }
+}
+
+/// Whether a host is the one that `entry` names, or below it.
+fn is_below(host: &str, entry: &str) -> bool {
+    let entry = entry.trim_matches(['[', ']']).trim_start_matches('.');
+    let start = host.len().checked_sub(entry.len());
+    let parts = start.and_then(|start| Some((host.get(..start)?, host.get(start..)?)));
+    let ends = parts.is_some_and(|(before, end)| {
+        end.eq_ignore_ascii_case(entry) && (before.is_empty() || before.ends_with('.'))
+    });
+    entry == "*" || (ends && !entry.is_empty())
 }
 
 /// Which of our errors ureq's is.
@@ -417,6 +462,38 @@ mod tests {
         let early = rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYet);
         let later = insecure(&early, "https://a".to_owned(), 1_790_000_000);
         assert!(matches!(later, Error::Clock(_)));
+    }
+
+    #[test]
+    fn hosts_that_are_asked_without_the_proxy() {
+        for (url, name) in [
+            ("http://a.lan/x:1/@y", "a.lan"),
+            ("https://me:too@a.lan:8443", "a.lan"),
+            ("http://[::1]:8000/x", "::1"),
+            ("http://192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(host(url), name);
+        }
+        for (host, entry) in [
+            ("a.lan", "lan"),
+            ("a.lan", ".lan"),
+            ("a.b.LAN", "B.lan"),
+            ("lan", ".lan"),
+            ("::1", "[::1]"),
+            ("anything", "*"),
+        ] {
+            assert!(is_below(host, entry), "{host} {entry}");
+        }
+        for (host, entry) in [
+            ("clan", "lan"),
+            ("lan.example", "lan"),
+            ("lan", "a.lan"),
+            ("a.lan", ""),
+            ("a.lan", "."),
+            ("ä.lan", "\u{a4}.lan"),
+        ] {
+            assert!(!is_below(host, entry), "{host} {entry}");
+        }
     }
 
     #[test]

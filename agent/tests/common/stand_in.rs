@@ -121,6 +121,15 @@ impl StandIn {
         script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        StandIn::on(listener, wrap, script)
+    }
+
+    /// The same where a test wants it to listen.
+    pub fn on(
+        listener: TcpListener,
+        wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
+        script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let (requests, stop) = (
             Arc::new(Mutex::new(Vec::new())),

@@ -129,6 +129,8 @@ function network(map) {
 
 	o = s.option(form.Value, 'proxy', _('Proxy'), _('Like http://proxy.lan:3128. Empty: none.'));
 	o.validate = (section_id, value) => !value || /^https?:\/\/[^\s/]+/.test(value) || _('An address that begins with https:// or http:// is needed.');
+
+	s.option(form.DynamicList, 'no_proxy', _('Without the proxy'), _('Hosts, with all below them, that are asked directly.'));
 }
 
 function page(map) {
