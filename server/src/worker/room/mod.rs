@@ -132,7 +132,7 @@ impl Rooms {
         let cleared = Cleared::new(&folder)?;
         let confines = Confines::of(&self.limits);
         if let (true, Some(launcher)) = (self.sandboxed, &self.launcher) {
-            let proxy = Proxy::start(&folder.join("proxy"), self.hosts.clone())?;
+            let proxy = Proxy::start(&folder, "proxy", self.hosts.clone())?;
             let mut words = overlay(launcher, &folder, builder)?;
             words.extend(bubblewrap(launcher, &folder, place));
             words.extend(confines.words(Path::new(LAUNCHER), Some(Path::new(SOCKET))));

@@ -1,6 +1,8 @@
 //! The only way out of a sandboxed build: an HTTP proxy on a Unix socket that leads to the download site and nowhere else.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Proxy(JoinHandle<()>);
 
 impl Proxy {
-    /// Listens at `socket` for requests to `hosts`, each written `host:port`.
+    /// Listens at the socket `name` in `folder` for requests to `hosts`, each written `host:port`.
     ///
     /// # Errors
     /// Where the socket can't be made.
-    pub fn start(socket: &Path, hosts: Arc<Vec<String>>) -> io::Result<Self> {
-        let listener = UnixListener::bind(socket)?;
+    pub fn start(folder: &Path, name: &str, hosts: Arc<Vec<String>>) -> io::Result<Self> {
+        // By a short path: an address of a socket has 108 bytes only.
+        let open = File::open(folder)?;
+        let path = format!("/proc/self/fd/{}/{name}", open.as_raw_fd());
+        let listener = UnixListener::bind(path)?;
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         Ok(Self(tokio::spawn(async move {
             loop {
