@@ -7,6 +7,7 @@ pub mod engine;
 mod journal;
 mod local;
 mod log;
+mod news;
 mod notices;
 pub mod object;
 pub mod phase;
