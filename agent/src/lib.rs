@@ -9,6 +9,8 @@
 
 pub mod api;
 pub mod cli;
+#[cfg(test)]
+mod corpus;
 pub mod daemon;
 pub mod error;
 mod fault;
@@ -22,3 +24,6 @@ pub mod system;
 pub mod text;
 mod uci;
 pub mod upgrade;
+
+#[cfg(any(test, feature = "fuzz"))]
+pub use server::checks;

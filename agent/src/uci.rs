@@ -13,7 +13,7 @@ pub struct Section {
     pub kind: String,
     /// Its name, empty for an anonymous section.
     pub name: String,
-    values: Vec<(String, String)>,
+    pub(crate) values: Vec<(String, String)>,
 }
 
 impl Section {

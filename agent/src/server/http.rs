@@ -296,7 +296,7 @@ pub fn recover(error: io::Error) -> Error {
 }
 
 /// Where a `Location` leads; never from https to http.
-fn redirect(from: &str, location: &str) -> Result<String, Error> {
+pub(super) fn redirect(from: &str, location: &str) -> Result<String, Error> {
     let (scheme, _) = from.split_once("//").unwrap_or((from, ""));
     let to = if location.starts_with("http://") || location.starts_with("https://") {
         location.to_owned()

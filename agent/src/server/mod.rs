@@ -5,6 +5,9 @@
 //! body that is not as expected becomes an [`Error`] with a sentence for the router's owner.
 
 pub mod answers;
+#[cfg(any(test, feature = "fuzz"))]
+#[path = "../../../tests/fuzz/agent/checks.rs"]
+pub mod checks;
 mod error;
 mod http;
 mod index;

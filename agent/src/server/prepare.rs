@@ -35,7 +35,7 @@ impl Client {
 }
 
 /// `{"changes": [{"action", "package", "from_package", "to_package", "reason"}]}` in sentences.
-fn changes(answer: &Value) -> Vec<String> {
+pub(super) fn changes(answer: &Value) -> Vec<String> {
     let all = answer.get("changes").and_then(Value::as_array);
     let all = all.map_or(&[][..], Vec::as_slice);
     let told = all.iter().take(MOST_CHANGES).filter_map(change);

@@ -34,7 +34,7 @@ pub(super) fn of(mut answer: Answer) -> Error {
 /// The JSON of a refusal, as far as it is known.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Refusal {
+pub(super) struct Refusal {
     detail: Detail,
     stderr: Option<String>,
     stdout: Option<String>,
@@ -43,7 +43,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn meaning(self, status: u16) -> Error {
+    pub(super) fn meaning(self, status: u16) -> Error {
         let is_build = self.request_hash.is_some() || self.imagebuilder_status.is_some();
         match (status, self.detail) {
             (400, Detail::Text(words)) => Error::Unsupported(words),
