@@ -6,7 +6,7 @@
 
 pub mod answers;
 #[cfg(any(test, feature = "fuzz"))]
-#[path = "../../../tests/fuzz/agent/checks.rs"]
+#[path = "../../../tests/fuzz/agent/checks/mod.rs"]
 pub mod checks;
 mod error;
 mod http;
