@@ -19,15 +19,15 @@ fn replay(target: &str, least: usize, check: fn(&[u8])) {
 
 #[test]
 fn server_json() {
-    replay("server_json", 14, checks::server_json);
+    replay("server_json", 21, checks::server_json);
 }
 
 #[test]
 fn index() {
-    replay("index", 5, checks::index);
+    replay("index", 9, checks::index);
 }
 
 #[test]
 fn uci() {
-    replay("uci", 4, checks::uci);
+    replay("uci", 5, checks::uci);
 }
