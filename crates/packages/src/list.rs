@@ -17,7 +17,8 @@ pub(crate) struct Entries<'a> {
 impl<'a> Entries<'a> {
     pub fn new(list: &'a [u8], style: Style) -> Entries<'a> {
         let ends: &[u8] = match style {
-            Style::Apk => b" \t\n\r\x0c",
+            // All that a line may begin and end with, too.
+            Style::Apk => b" \t\n\r\x0b\x0c",
             Style::Opkg => b",|",
         };
         Entries { rest: list, ends }
