@@ -37,19 +37,19 @@ pub enum Refused {
 /// need a relocation for every one.
 const TEXTS: &[u8] = b"\
 busy An upgrade is under way.
-sysupgrade Its check could not be started.
-sysupgrade Its check took longer than rpcd allows.
+sysupgrade Its check could not start.
+sysupgrade Its check took too long.
 sysupgrade sysupgrade refuses the image.
-internal The upgrade could not be started.
+internal The upgrade could not start.
 image The image must lie below /tmp, without . .. or //.
-image There is no such image.
+image No such image.
 image The image must be a regular file.
 image Image and folder must be root's, nobody else may write.
 image The image has changed.
-memory No memory is left.
-storage There is no package database.
+memory Out of memory.
+storage No package database found.
 storage The database can't be read.
-storage The database is damaged, cut off or too large.
+storage The database is damaged or too large.
 ";
 
 impl Refused {
@@ -69,15 +69,7 @@ impl Refused {
 }
 
 /// What stands before the first such byte, and what behind it.
-#[inline(never)] // It is small, but called all over the plugin.
 pub fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
-    let mut len = 0;
-    for &byte in text {
-        if byte == at {
-            break;
-        }
-        len += 1;
-    }
-    let before = text.get(..len).unwrap_or(text);
-    (before, text.get(len + 1..).unwrap_or(&[]))
+    let before = packages::before(text, at);
+    (before, text.get(before.len() + 1..).unwrap_or(&[]))
 }

@@ -79,6 +79,8 @@ fn apk(entry: &[u8]) -> Dependency<'_> {
         _ => (false, entry),
     };
     let (before, constraint) = split(entry, is_operator);
+    // No name has a parenthesis: where one stands, opkg's style got into apk's files.
+    let (before, _) = split(before, |byte| byte == b'(');
     let (name, tag) = split(before, |byte| byte == b'@');
     let (operator, version) = split(constraint, |byte| !is_operator(byte));
     let (version, late_tag) = split(version, |byte| byte == b'@');

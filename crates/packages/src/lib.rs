@@ -34,6 +34,7 @@ pub mod version;
 pub use dependency::{Dependencies, Dependency, Style};
 pub use error::{Database, Error, Fault};
 pub use installed::{Installed, Package};
+pub use list::before;
 pub use name::{is_pseudo, is_virtual, BadName, PackageName};
 pub use providers::Providers;
 #[cfg(feature = "std")]

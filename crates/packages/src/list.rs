@@ -53,9 +53,28 @@ pub(crate) fn is_conflict(entry: &[u8]) -> bool {
     entry.first() == Some(&b'!')
 }
 
+/// What stands before the first such byte. Nearly all of a database is passed over here, so a word at a time.
+#[inline(never)] // It is small, but called all over the plugin.
+pub fn before(text: &[u8], end: u8) -> &[u8] {
+    const ONES: usize = usize::MAX / 255;
+    let mut len = 0;
+    while let Some(word) = text.get(len..).and_then(|rest| rest.first_chunk()) {
+        // The byte becomes the only one from which a one has to be borrowed.
+        let word = usize::from_ne_bytes(*word) ^ (ONES * end as usize);
+        if word.wrapping_sub(ONES) & !word & (ONES << 7) != 0 {
+            break;
+        }
+        len += size_of::<usize>();
+    }
+    while text.get(len).is_some_and(|&byte| byte != end) {
+        len += 1;
+    }
+    text.get(..len).unwrap_or(text)
+}
+
 /// What stands before the first of some bytes.
 #[inline(never)] // It is small, but called all over the plugin.
-pub(crate) fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
+fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
     let mut len = 0;
     for byte in text {
         if ends.iter().any(|end| end == byte) {

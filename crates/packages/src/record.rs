@@ -4,7 +4,7 @@
 //! a record in both. The world is a list.
 
 use crate::error::Fault;
-use crate::list::{until, Entries};
+use crate::list::{before, Entries};
 use crate::text::{append, push, Entry, Span, ABI, AUTOMATIC, NAME, STATUS, VERSION};
 use crate::{Database, Error, Installed, Style};
 
@@ -129,15 +129,14 @@ impl Reader {
     /// Each line is put at the end of the set's text, and leaves it again if it is not needed.
     pub(crate) fn take(&mut self, mut piece: &[u8]) -> Result<(), Fault> {
         loop {
-            let part = until(piece, b"\n");
+            let part = before(piece, b'\n');
             let text = &mut self.set.text;
             let room = self.line + MAX_LINE + 1 - text.len();
             append(text, part.get(..room).unwrap_or(part))?;
-            match piece.get(part.len() + 1..) {
-                Some(rest) => piece = rest,
-                None if part.len() == piece.len() => return Ok(()),
-                None => piece = &[],
+            if part.len() == piece.len() {
+                return Ok(());
             }
+            piece = piece.get(part.len() + 1..).unwrap_or(&[]);
             self.end_line()?;
         }
     }
@@ -174,14 +173,14 @@ impl Reader {
             // A line that begins with white space goes on with the field before it. opkg folds nothing
             // but lists of files and descriptions, and apk nothing at all.
             self.begun = true;
-            let key = until(line.get(..MAX_KEY).unwrap_or(line), b":");
+            let key = before(line.get(..MAX_KEY).unwrap_or(line), b':');
             let mut fields = match self.file {
                 Database::Opkg => OPKG_FIELDS,
                 _ => APK_FIELDS,
             };
             start += key.len() + 1;
             field = 0;
-            let mut known = until(fields, b" ");
+            let mut known = before(fields, b' ');
             while known != key {
                 field += 1;
                 match fields.get(known.len() + 1..) {
@@ -191,7 +190,7 @@ impl Reader {
                         return Ok(());
                     }
                 }
-                known = until(fields, b" ");
+                known = before(fields, b' ');
             }
         }
         while text.get(start).is_some_and(is_space) {

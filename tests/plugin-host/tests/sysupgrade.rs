@@ -104,7 +104,7 @@ fn what_sysupgrade_refuses_is_not_flashed() {
         format!("{}\u{fc}\x07\nImage check failed.\n", "x".repeat(3000)).into_boxed_str(),
     );
     for (exec, message, detail) in [
-        (Exec::Fails, "could not be started", ""),
+        (Exec::Fails, "could not start", ""),
         (
             Exec::Ends(1, long),
             "refuses the image",
@@ -168,8 +168,8 @@ fn only_a_file_of_roots_below_tmp() {
         ("/tmp/./firmware.bin", 0, "below /tmp"),
         ("/tmp/../etc/image", 0, "below /tmp"),
         ("/tmp/dir/../firmware.bin", 0, "below /tmp"),
-        ("/tmp/none", 4, "no such image"),
-        ("/tmp/none/image", 4, "no such image"),
+        ("/tmp/none", 4, "No such image"),
+        ("/tmp/none/image", 4, "No such image"),
         ("/tmp/firmware.bin/image", 0, "regular file"),
         ("/tmp/link", 0, "regular file"),
         ("/tmp/dir/etc/image", 0, "regular file"),
