@@ -110,7 +110,7 @@ fn what_sysupgrade_refuses_is_not_flashed() {
             "refuses the image",
             "??\u{3f}\nImage check failed.\n",
         ),
-        (Exec::TimesOut, "longer than rpcd allows", ""),
+        (Exec::TimesOut, "took too long", ""),
         (Exec::EndsUnseen, "refuses the image", ""),
     ] {
         host.next_exec(exec).unwrap();
