@@ -181,5 +181,14 @@ export async function picture(page, name) {
 	await page.screenshot({ path: join(output, `${name}.png`), fullPage: true });
 }
 
-export const overflow = page => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+/* The page brings its style sheet along, which may come after its text. */
+export async function overflow(page) {
+	await page.waitForFunction(() => {
+		const links = Array.from(document.querySelectorAll('link[href*="attended-sysupgrade/style.css"]'));
+
+		return links.length && links.every(link => link.sheet);
+	});
+
+	return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
 
