@@ -4,6 +4,7 @@ mod connections;
 
 use crate::api::Shared;
 use crate::queue::Queue;
+use crate::signing::Signer;
 use crate::site::Site;
 use crate::worker::Workshop;
 use crate::{Config, Error};
@@ -43,9 +44,13 @@ pub fn start(config: Config) -> Result<Server, Error> {
         .enable_all()
         .build()
         .map_err(Error::io(&name))?;
-    let queue = runtime.block_on(Queue::open(&config))?;
+    let signer = match &config.signing {
+        Some(folder) => Some(Arc::new(Signer::open(folder)?)),
+        None => None,
+    };
+    let queue = runtime.block_on(Queue::open(&config, signer.as_ref()))?;
     let site = Site::new(&config.upstream_url, config.upstream_lifetime);
-    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone())?;
+    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone(), signer)?;
     let listener = runtime
         .block_on(TcpListener::bind(config.listen))
         .map_err(Error::io(&name))?;

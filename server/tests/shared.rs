@@ -8,6 +8,7 @@
 mod common;
 
 use asu_server::Config;
+use common::redis::Redis;
 use common::world::World;
 use common::{finish, get, poll, post, Answer};
 use mini_imagebuilder::{folder, sha256_hex};
@@ -17,92 +18,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
-
-/// A Redis of the test's own, on a socket in a temporary folder.
-struct Redis {
-    program: &'static str,
-    child: Child,
-    dir: TempDir,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        let there = |program: &&str| {
-            Command::new(program)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .status()
-                .is_ok()
-        };
-        let Some(program) = ["redis-server", "valkey-server"].into_iter().find(there) else {
-            eprintln!("SKIPPED: neither redis-server nor valkey-server is installed");
-            return None;
-        };
-        let dir = tempfile::tempdir().expect("temporary folder");
-        let redis = Self {
-            program,
-            child: launch(program, &dir),
-            dir,
-        };
-        redis.wait();
-        Some(redis)
-    }
-
-    fn url(&self) -> String {
-        format!("unix://{}", self.dir.path().join("socket").display())
-    }
-
-    fn connection(&self) -> redis::RedisResult<redis::Connection> {
-        redis::Client::open(self.url())?.get_connection()
-    }
-
-    fn wait(&self) {
-        for _ in 0..1000 {
-            if self.connection().is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("Redis never came");
-    }
-
-    fn stop(&mut self) {
-        // It is gone then, or was.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    fn again(&mut self) {
-        self.child = launch(self.program, &self.dir);
-        self.wait();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn launch(program: &str, dir: &TempDir) -> Child {
-    Command::new(program)
-        .args([
-            "--port",
-            "0",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--unixsocket",
-        ])
-        .arg(dir.path().join("socket"))
-        .arg("--dir")
-        .arg(dir.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("Redis")
-}
 
 /// A process that only builds.
 struct Worker(Child);
@@ -111,18 +26,20 @@ impl Worker {
     fn start(world: &World, redis: &Redis) -> Self {
         let path = |name: &str| world.dir.path().join(name);
         let text = format!(
-            "queue = '{}'\nupstream = '{}'\nstore = '{}'\nimagebuilders = '{}'\nwork = '{}'\nisolation = 'copy'\n[times]\nlease = '5s'\n",
+            "queue = '{}'\nupstream = '{}'\nstore = '{}'\nimagebuilders = '{}'\nwork = '{}'\nsigning = '{}'\nisolation = 'copy'\n[times]\nlease = '5s'\n",
             redis.url(),
             world.site.url(),
             path("store").display(),
             path("imagebuilders").display(),
-            path("store.work").display()
+            path("store.work").display(),
+            path("signing").display()
         );
-        fs::write(path("worker.toml"), text).expect("configuration");
+        // Another worker may just be reading its own.
+        let file = tempfile::NamedTempFile::new_in(world.dir.path()).expect("file");
+        let (_, file) = file.keep().expect("file");
+        fs::write(&file, text).expect("configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_asu-server"));
-        let command = command
-            .args(["worker", "--config"])
-            .arg(path("worker.toml"));
+        let command = command.args(["worker", "--config"]).arg(file);
         Self(command.stdout(Stdio::null()).spawn().expect("worker"))
     }
 }
@@ -135,6 +52,12 @@ impl Drop for Worker {
     }
 }
 
+/// A connection of somebody who has no business there.
+fn connection(redis: &Redis) -> redis::Connection {
+    let client = redis::Client::open(redis.url()).expect("client");
+    client.get_connection().expect("connection")
+}
+
 /// A server that only answers, and its Redis.
 fn world(change: impl FnOnce(&mut Config)) -> Option<(World, Redis)> {
     let redis = Redis::start()?;
@@ -142,6 +65,7 @@ fn world(change: impl FnOnce(&mut Config)) -> Option<(World, Redis)> {
         config.queue = Some(redis.url());
         config.workers = 0;
         config.lease = Duration::from_secs(5);
+        config.signing = Some(config.store.with_file_name("signing"));
         change(config);
     });
     Some((world, redis))
@@ -247,6 +171,7 @@ fn many_that_answer() {
         world.dir.path().join("imagebuilders"),
     );
     config.queue = Some(redis.url());
+    config.signing = Some(world.dir.path().join("signing"));
     config.workers = 0;
     config.max_pending = 1;
     config.admin_token = Some("secret".to_owned());
@@ -290,20 +215,22 @@ fn poisoned_jobs() {
         let _worker = Worker::start(&world, &redis);
         finish(world.addr(), &post(world.addr(), &request(&["luci"])))
     };
-    let mut connection = redis.connection().expect("connection");
+    let mut connection = connection(&redis);
     let text: String = connection
-        .get(format!("asu:job:{}", hash(&done)))
+        .get(format!("asu:done:{}", hash(&done)))
         .expect("job");
     let other = "0".repeat(64);
     for poison in [text.as_str(), "{", "null", ""] {
-        let () = connection
-            .set(format!("asu:job:{other}"), poison)
-            .expect("poison");
-        assert_eq!(
-            get(world.addr(), &format!("/api/v1/build/{other}")).status,
-            404,
-            "{poison}"
-        );
+        for place in ["job", "done"] {
+            let () = connection
+                .set(format!("asu:{place}:{other}"), poison)
+                .expect("poison");
+            assert_eq!(
+                get(world.addr(), &format!("/api/v1/build/{other}")).status,
+                404,
+                "{poison}"
+            );
+        }
     }
     // One that waits, spoiled: the worker goes on with the next.
     let spoiled = post(world.addr(), &request(&["tmux"]));
@@ -317,6 +244,97 @@ fn poisoned_jobs() {
         get(world.addr(), &format!("/api/v1/build/{}", hash(&spoiled))).status,
         404
     );
+}
+
+/// A sealed text with something else in it.
+fn altered(sealed: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut outer: Value = serde_json::from_str(sealed).expect("sealed");
+    let mut job: Value = serde_json::from_str(outer["text"].as_str().expect("text")).expect("job");
+    change(&mut job);
+    outer["text"] = job.to_string().into();
+    outer.to_string()
+}
+
+/// The result of a build, as its worker sealed it.
+fn sealed(world: &World, redis: &Redis, packages: &[&str]) -> String {
+    let done = finish(world.addr(), &post(world.addr(), &request(packages)));
+    assert_eq!(done.status, 200, "{done:?}");
+    let place = format!("asu:done:{}", hash(&done));
+    connection(redis).get(place).expect("result")
+}
+
+/// Who can write to Redis and has no worker's key invents no results, neither for what is done nor for what waits. The
+/// request is answered with what a worker built.
+#[test]
+fn forged_worker_results() {
+    let Some((world, redis)) = world(|_| {}) else {
+        return;
+    };
+    let worker = Worker::start(&world, &redis);
+    let other = {
+        let (other, redis) = self::world(|_| {}).expect("another server");
+        let _worker = Worker::start(&other, &redis);
+        sealed(&other, &redis, &["tmux"])
+    };
+    let ours = sealed(&world, &redis, &["luci"]);
+    drop(worker);
+    let waiting = post(world.addr(), &request(&["tmux"]));
+    let name = hash(&waiting);
+    let hash_of = |job: &mut Value| job["hash"] = name.as_str().into();
+    let text = |sealed: &str| {
+        let outer: Value = serde_json::from_str(sealed).expect("sealed");
+        outer["text"].as_str().expect("text").to_owned()
+    };
+    let forgeries = [
+        ("of another server's worker", other.clone()),
+        ("of a worker, for another request", ours.clone()),
+        ("of a worker, and altered", altered(&ours, hash_of)),
+        ("without a seal", text(&other)),
+    ];
+    let mut connection = connection(&redis);
+    let path = format!("/api/v1/build/{name}");
+    for (what, forgery) in &forgeries {
+        let () = connection
+            .set(format!("asu:done:{name}"), forgery)
+            .expect("forgery");
+        let answer = get(world.addr(), &path);
+        assert_eq!(
+            (answer.status, &answer.json()["detail"]),
+            (202, &json!("queued")),
+            "{what}"
+        );
+    }
+    // The request itself, changed on its way to the worker: it is not built, and can be asked for again.
+    let queued: String = connection.get(format!("asu:job:{name}")).expect("job");
+    let evil = altered(&queued, |job| job["request"]["packages"] = json!(["luci"]));
+    let () = connection
+        .set(format!("asu:job:{name}"), evil)
+        .expect("forgery");
+    let _worker = Worker::start(&world, &redis);
+    poll(world.addr(), &name, |answer| answer.status == 404);
+    let done = finish(world.addr(), &post(world.addr(), &request(&["tmux"])));
+    let manifest = &done.json()["manifest"];
+    assert!(
+        manifest.get("tmux").is_some() && manifest.get("luci").is_none(),
+        "{manifest}"
+    );
+    // What was done: forged it is not there any more, and is built again.
+    for (what, forgery) in &forgeries {
+        let () = connection
+            .set(format!("asu:done:{name}"), forgery)
+            .expect("forgery");
+        poll(world.addr(), &name, |answer| answer.status == 404);
+        let again = finish(world.addr(), &post(world.addr(), &request(&["tmux"])));
+        assert_eq!(again.json()["manifest"], *manifest, "{what}");
+        let image = &again.json()["images"][0];
+        let path = format!("/store/{name}/{}", image["name"].as_str().expect("name"));
+        let bytes = get(world.addr(), &path).body;
+        assert_eq!(
+            sha256_hex(&bytes),
+            image["sha256"].as_str().expect("sum"),
+            "{what}"
+        );
+    }
 }
 
 /// Without Redis there is a clear answer, and when it is back all goes on.

@@ -6,6 +6,8 @@ mod local;
 mod shared;
 pub mod tally;
 
+use crate::signing::seal::Seal;
+use crate::signing::Signer;
 use crate::{Config, Error};
 use job::Job;
 use local::Local;
@@ -42,13 +44,15 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// The queue that the configuration asks for, with the builds that it remembers.
+    /// The queue that the configuration asks for, with the builds that it remembers. One that others may write to is
+    /// sealed, if there is a `signer`.
     ///
     /// # Errors
     /// [`Error::Io`] where its folder can't be made or read, [`Error::Queue`] where its Redis can't be reached.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
+    pub async fn open(config: &Config, signer: Option<&Arc<Signer>>) -> Result<Self, Error> {
         if let Some(url) = &config.queue {
-            return Ok(Self::Shared(Shared::open(url, config).await?));
+            let seal = signer.map(|signer| Seal::new(signer.clone())).transpose()?;
+            return Ok(Self::Shared(Shared::open(url, config, seal).await?));
         }
         Ok(Self::Local(Arc::new(Local::open(config)?)))
     }

@@ -3,12 +3,16 @@
 //! Who waits is in a sorted set, in the same turns as in [`super::local`]. For each there is an entry in a stream; a worker
 //! that gets one takes whose turn it is. The entry is his as long as he renews it; if he dies, another worker claims it with
 //! the job that belongs to it. Whatever changes more than one key is a script, and so happens as a whole or not at all.
+//!
+//! What waits or runs is at `asu:job:HASH`, what is done at `asu:done:HASH`. Both are sealed: who can write to Redis, and is
+//! no process of this server, can neither change a request nor invent a result.
 
 use super::job::Job;
 use super::tally::{Tally, DAYS};
 use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
+use crate::signing::seal::Seal;
 use crate::{time, Config, Error};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamAutoClaimReply, StreamReadReply};
@@ -41,6 +45,7 @@ pub struct Shared {
     max_pending: usize,
     max_finished: usize,
     lease: Duration,
+    seal: Option<Seal>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -59,8 +64,14 @@ fn key(name: &str) -> String {
     format!("asu:{name}")
 }
 
+/// Where a job is while it waits or runs.
 fn job_key(hash: &str) -> String {
     format!("asu:job:{hash}")
+}
+
+/// Where it is when it is done.
+fn done_key(hash: &str) -> String {
+    format!("asu:done:{hash}")
 }
 
 fn milliseconds(time: SystemTime) -> u128 {
@@ -83,7 +94,7 @@ impl Shared {
     ///
     /// # Errors
     /// [`Error::Queue`] where it can't be reached.
-    pub async fn open(url: &str, config: &Config) -> Result<Self, Error> {
+    pub async fn open(url: &str, config: &Config, seal: Option<Seal>) -> Result<Self, Error> {
         let client = redis::Client::open(url).map_err(wrong)?;
         let settings = ConnectionManagerConfig::new()
             .set_response_timeout(Some(PATIENCE))
@@ -103,6 +114,7 @@ impl Shared {
             max_pending: config.max_pending,
             max_finished: config.max_finished,
             lease: config.lease,
+            seal,
         })
     }
 
@@ -117,17 +129,45 @@ impl Shared {
 
     /// See [`super::Queue::find`].
     pub async fn find(&self, hash: &str) -> Result<Option<Found>, Error> {
-        let (text, rank): (Option<String>, Option<usize>) = redis::pipe()
+        let mut redis = self.redis.clone();
+        let (done, text, rank): (Option<String>, Option<String>, Option<usize>) = redis::pipe()
+            .atomic()
+            .get(done_key(hash))
             .get(job_key(hash))
             .zrank(key("waiting"), hash)
-            .query_async(&mut self.redis.clone())
+            .query_async(&mut redis)
             .await
             .map_err(wrong)?;
-        let job = text.and_then(|text| read(&text, hash));
-        Ok(job.map(|job| Found {
-            job,
-            position: rank.unwrap_or(0),
-        }))
+        let places = [(done_key(hash), done, true), (job_key(hash), text, false)];
+        for (place, text, ended) in places {
+            let Some(text) = text else { continue };
+            let job = self.read(&text, hash, ended);
+            if job.is_none() {
+                self.discard(&place, &text, hash).await?;
+            }
+            let position = rank.unwrap_or(0);
+            let fresh = job.filter(|job| job.remaining(&self.lifetimes) != Some(Duration::ZERO));
+            if let Some(job) = fresh {
+                return Ok(Some(Found { job, position }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes what somebody else wrote in the place of a job. A result is just not there then; a request that waits has
+    /// to be asked for again, and a worker that has it already writes it anew.
+    async fn discard(&self, place: &str, text: &str, hash: &str) -> Result<(), Error> {
+        eprintln!("{place} was not written by this server's processes and is removed.");
+        let () = Script::new(include_str!("scripts/discard.lua"))
+            .key(place)
+            .key(job_key(hash))
+            .key(key("waiting"))
+            .arg(text)
+            .arg(hash)
+            .invoke_async(&mut self.redis.clone())
+            .await
+            .map_err(wrong)?;
+        Ok(())
     }
 
     /// See [`super::Queue::enqueue`].
@@ -139,8 +179,9 @@ impl Shared {
             .key(key("round"))
             .key(key("sequence"))
             .key(key("queue"))
+            .key(done_key(&job.hash))
             .arg(&job.hash)
-            .arg(write(job)?)
+            .arg(self.write(job)?)
             .arg(&job.client)
             .arg(self.max_pending)
             .invoke_async(&mut self.redis.clone())
@@ -227,7 +268,8 @@ impl Shared {
             return Ok(None);
         };
         let text: Option<String> = redis.get(job_key(&hash)).await.map_err(wrong)?;
-        let Some(mut job) = text.and_then(|text| read(&text, &hash)) else {
+        let job = text.and_then(|text| self.read(&text, &hash, false));
+        let Some(mut job) = job else {
             // Somebody spoiled it; it is asked for again.
             let () = redis::pipe()
                 .del(job_key(&hash))
@@ -246,7 +288,7 @@ impl Shared {
 
     /// See [`super::Queue::publish`].
     pub async fn publish(&self, job: &Job) -> Result<bool, Error> {
-        self.hold(job, &write(job)?).await
+        self.hold(job, &self.write(job)?).await
     }
 
     /// Renews the hold on a job. False if it is another's meanwhile.
@@ -278,10 +320,11 @@ impl Shared {
             .key(job_key(&job.hash))
             .key(key("tokens"))
             .key(key("done"))
+            .key(done_key(&job.hash))
             .arg(GROUP)
             .arg(token)
             .arg(consumer)
-            .arg(write(job)?)
+            .arg(self.write(job)?)
             .arg(remaining.as_millis().max(SHORTEST).to_string())
             .arg(format!("{} {}", job.hash, job.folder()))
             .arg(until.to_string())
@@ -307,7 +350,7 @@ impl Shared {
     async fn forget(&self, done: &str) -> Result<(), Error> {
         let (hash, folder) = done.split_once(' ').unwrap_or_default();
         let () = redis::pipe()
-            .del(job_key(hash))
+            .del(done_key(hash))
             .zrem(key("done"), done)
             .query_async(&mut self.redis.clone())
             .await
@@ -402,14 +445,23 @@ impl Shared {
             failures: failures.into(),
         })
     }
-}
 
-fn write(job: &Job) -> Result<String, Error> {
-    serde_json::to_string(job).map_err(|error| Error::Queue(error.to_string()))
-}
+    fn write(&self, job: &Job) -> Result<String, Error> {
+        let text = serde_json::to_string(job).map_err(|error| Error::Queue(error.to_string()))?;
+        match &self.seal {
+            Some(seal) => seal.close(text),
+            None => Ok(text),
+        }
+    }
 
-/// Reads a job; `None` where that is none, or another than its name says.
-fn read(text: &str, hash: &str) -> Option<Job> {
-    let job: Job = serde_json::from_str(text).ok()?;
-    (job.hash == hash).then_some(job)
+    /// Reads a job; `None` where that is none, none of this server's, another than its name says, or one that has `ended`
+    /// where only one that hasn't can be, and the other way round.
+    fn read(&self, text: &str, hash: &str, ended: bool) -> Option<Job> {
+        let opened = match &self.seal {
+            Some(seal) => Some(seal.open(text)?),
+            None => None,
+        };
+        let job: Job = serde_json::from_str(opened.as_deref().unwrap_or(text)).ok()?;
+        (job.hash == hash && job.state.is_end() == ended).then_some(job)
+    }
 }

@@ -3,13 +3,13 @@
 mod builders;
 mod complaints;
 mod imagebuilder;
-mod place;
+pub mod place;
 mod room;
-mod signing;
 
 use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
 use crate::request::{changes, is_hash, packages_hash};
+use crate::signing::Signer;
 use crate::site::Site;
 use crate::{time, Config, Error};
 use builders::Builders;
@@ -18,7 +18,6 @@ use place::Place;
 pub use room::launch::launch;
 use room::{Output, Room, Rooms, Stopped};
 use serde_json::{Map, Value};
-use signing::Signer;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -70,13 +69,14 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Error::Io`] where it has no place to work.
-    pub fn new(config: Arc<Config>, queue: Queue, site: Site) -> Result<Self, Error> {
+    pub fn new(
+        config: Arc<Config>,
+        queue: Queue,
+        site: Site,
+        signer: Option<Arc<Signer>>,
+    ) -> Result<Self, Error> {
         let rooms = Rooms::new(&config)?;
         let builders = Builders::new(config.clone(), site)?;
-        let signer = match &config.signing {
-            Some(folder) => Some(Arc::new(Signer::open(folder)?)),
-            None => None,
-        };
         Ok(Self {
             config,
             queue,

@@ -1,7 +1,7 @@
 -- Takes a job in: to its client's turn, with one entry of the stream for whoever is free.
--- KEYS: job, waiting, rounds, round, sequence, stream   ARGV: hash, JSON, client, most that may wait
+-- KEYS: job, waiting, rounds, round, sequence, stream, done   ARGV: hash, JSON, client, most that may wait
 -- Returns -1 if it is taken or was there, else how many wait.
-if redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
+if redis.call('EXISTS', KEYS[1], KEYS[7]) > 0 then return -1 end
 local waiting = redis.call('ZCARD', KEYS[2])
 if waiting > tonumber(ARGV[4]) then return waiting end
 if waiting == 0 then redis.call('DEL', KEYS[3]) end

@@ -4,19 +4,21 @@
 //! Two keys: the server's, which routers hold and which can be kept away, and the worker's, for which it vouches. Their
 //! files are in the form of usign, so that its tools can read them.
 
-use super::place;
+pub mod seal;
+mod secret;
+
 use crate::request::hex;
+use crate::worker::place;
 use crate::Error;
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine as _;
-use ed25519_dalek::{Signer as _, SigningKey};
 use firmware::trailer::{append, Kind};
+use nix::fcntl::{Flock, FlockArg};
+use secret::{write_private, Secret};
 use serde_json::{json, Value};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use ubus::Writer;
 
@@ -43,76 +45,12 @@ const OURS: [&str; 4] = [
     "worker.pub.sig",
 ];
 
-/// A secret key as usign has it.
-struct Secret {
-    number: [u8; 8],
-    key: SigningKey,
-}
-
-impl Secret {
-    fn generate() -> io::Result<Self> {
-        let mut random = [0; 40];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let (mut seed, mut number) = ([0; 32], [0; 8]);
-        let (first, last) = random.split_at(32);
-        seed.copy_from_slice(first);
-        number.copy_from_slice(last);
-        Ok(Self {
-            number,
-            key: SigningKey::from_bytes(&seed),
-        })
-    }
-
-    /// Reads the file of a key without passphrase: `Ed`, `BK`, rounds, salt, checksum, number, seed and public key.
-    fn parse(text: &str) -> Option<Self> {
-        let line = text.lines().nth(1)?;
-        let bytes = STANDARD.decode(line.trim()).ok()?;
-        let rounds = bytes.get(4..8)?;
-        if bytes.len() != 104 || bytes.get(..4)? != b"EdBK" || rounds != [0; 4] {
-            return None;
-        }
-        let secret: &[u8; 64] = bytes.get(40..)?.try_into().ok()?;
-        let checksum = Sha512::digest(secret);
-        (checksum.get(..8) == bytes.get(24..32)).then_some(())?;
-        Some(Self {
-            number: bytes.get(32..40)?.try_into().ok()?,
-            key: SigningKey::from_keypair_bytes(secret).ok()?,
-        })
-    }
-
-    fn to_text(&self) -> String {
-        let secret = self.key.to_keypair_bytes();
-        let checksum = Sha512::digest(secret);
-        let mut bytes = b"EdBK\0\0\0\0".to_vec();
-        bytes.extend([0; 16]);
-        bytes.extend(checksum.get(..8).unwrap_or_default());
-        bytes.extend(self.number);
-        bytes.extend(secret);
-        format!(
-            "untrusted comment: secret key\n{}\n",
-            STANDARD.encode(bytes)
-        )
-    }
-
-    fn public(&self) -> String {
-        self.text("public key", self.key.verifying_key().as_bytes())
-    }
-
-    fn sign(&self, message: &[u8]) -> String {
-        self.text("signed by key", &self.key.sign(message).to_bytes())
-    }
-
-    fn text(&self, what: &str, data: &[u8]) -> String {
-        let base64 = STANDARD.encode([b"Ed", self.number.as_slice(), data].concat());
-        format!(
-            "untrusted comment: {what} {}\n{base64}\n",
-            hex(&self.number)
-        )
-    }
-}
+/// Whoever makes keys or certificates holds this file.
+const LOCK: &str = ".lock";
 
 /// What signs the images of a worker.
 pub struct Signer {
+    folder: PathBuf,
     worker: Secret,
     public: String,
     /// The server's signature of `public`.
@@ -138,14 +76,17 @@ impl Signer {
     }
 
     fn read(folder: &Path) -> io::Result<Self> {
-        if !folder.exists() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        // A worker elsewhere may only read what it was given.
+        let given = folder.join("worker.key").exists() && !folder.join("server.key").exists();
+        let _lock = if given { None } else { Some(lock(folder)?) };
+        if names(folder)? == [LOCK] {
             let server = Secret::generate()?;
-            write(&folder.join("server.pub"), &server.public())?;
-            write(&folder.join("server.key"), &server.to_text())?;
+            write_private(&folder.join("server.pub"), &server.public())?;
+            write_private(&folder.join("server.key"), &server.to_text())?;
         }
         let read = |name: &str| fs::read_to_string(folder.join(name));
         let secret = |name: &str| {
@@ -154,12 +95,13 @@ impl Signer {
         };
         if folder.join("server.key").exists() {
             if !folder.join("worker.key").exists() {
-                write(&folder.join("worker.key"), &Secret::generate()?.to_text())?;
+                write_private(&folder.join("worker.key"), &Secret::generate()?.to_text())?;
             }
             certify(folder, &secret("server.key")?, &secret("worker.key")?)?;
         }
         let worker = secret("worker.key")?;
         Ok(Self {
+            folder: folder.to_path_buf(),
             public: read("worker.pub")?,
             vouched: read("worker.pub.sig")?,
             certificate: fs::read(folder.join("worker.ucert"))?,
@@ -220,6 +162,12 @@ impl Signer {
     }
 }
 
+/// Keeps other processes that share the folder, and may start at the same time, from it.
+fn lock(folder: &Path) -> io::Result<Flock<File>> {
+    let file = File::create(folder.join(LOCK))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))
+}
+
 /// Writes the worker's public key, and in both forms that the server vouches for it.
 fn certify(folder: &Path, server: &Secret, worker: &Secret) -> io::Result<()> {
     let public = worker.public();
@@ -268,17 +216,6 @@ fn written(fill: impl FnOnce(&mut Writer<'_, Vec<u8>>)) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file for nobody else's eyes.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
 /// The names of the files in a folder, in order.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
@@ -295,28 +232,13 @@ fn digest(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Signer};
+    use super::Signer;
     use firmware::detached::{judge, Files, Finding};
-    use firmware::usign::{PublicKey, Signature};
+    use firmware::usign::PublicKey;
     use firmware::{KeyRing, Sha256};
     use serde_json::{json, Value};
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-
-    #[test]
-    fn keys_as_usign_has_them() {
-        let secret = Secret::generate().expect("random");
-        let text = secret.to_text();
-        let again = Secret::parse(&text).expect("key");
-        assert_eq!(again.to_text(), text);
-        let public = PublicKey::parse(again.public().as_bytes()).expect("public key");
-        let signature = Signature::parse(secret.sign(b"message").as_bytes()).expect("signature");
-        assert!(public.verify(&signature, b"message") && !public.verify(&signature, b"massage"));
-        let spoiled = text.replacen("RWRCS", "RWRCT", 1);
-        for wrong in ["", "comment\nx\n", &secret.public(), &spoiled] {
-            assert!(Secret::parse(wrong).is_none(), "{wrong}");
-        }
-    }
 
     /// A router that holds the server's key finds image and sums good, and nothing else.
     #[test]
