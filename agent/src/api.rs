@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The answer of `packagelist`.
@@ -458,6 +459,22 @@ pub struct PackageChanges {
     pub renamed: Vec<Renamed>,
     /// Wanted packages that the target does not have.
     pub missing: Vec<Missing>,
+}
+
+impl PackageChanges {
+    /// Notes a package that is there before and after, if its version changes.
+    pub fn compare(&mut self, name: &str, from: &str, to: &str) {
+        let changes = match packages::version::compare(from, to) {
+            Ordering::Less => &mut self.upgrade,
+            Ordering::Greater => &mut self.downgrade,
+            Ordering::Equal => return,
+        };
+        changes.push(VersionChange {
+            name: name.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+        });
+    }
 }
 
 /// A package whose version changes.

@@ -81,8 +81,21 @@ impl Paths {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::fs;
+
+    /// A router with these files.
+    pub fn router(files: &[(&str, &str)]) -> (tempfile::TempDir, Paths) {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path(), None);
+        for (name, text) in files {
+            let path = paths.real(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        (root, paths)
+    }
 
     #[test]
     fn nothing_leads_out_of_the_root() {

@@ -279,23 +279,20 @@ mod tests {
     #[test]
     fn a_config_of_owut_is_read_as_owut_reads_it() {
         let settings = Settings::parse(
-            "config owut 'owut'\n\toption verbosity         0\n\toption keep              true\n\toption init_script      '/root/data/my-init-script.sh'\n\toption image            '/tmp/my-firmware-img.bin'\n\toption rootfs_size       256\n\toption pre_install      '/etc/owut.d/pre-install.sh'\n\toption poll_interval     10000  # In milliseconds\n\tlist   ignored_defaults 'kmod-drm-i915'\n\tlist   ignored_defaults 'kmod-dwmac-intel'\n\toption ignored_changes  'auc,owut kmod-a'\n\toption version_to       '24.10-SNAPSHOT'\n\toption fstype           ext4\n\toption clean_slate      yes\n\toption add              'a, b\n c'\n\tlist   remove           'd'\n",
+            "config owut 'owut'\n\toption verbosity         0\n\toption keep              true\n\toption init_script      '/etc/first-boot.sh'\n\toption image            '/tmp/next.bin'\n\toption rootfs_size       256\n\toption pre_install      '/etc/before-flash.sh'\n\toption poll_interval     4000  # ms\n\tlist   ignored_defaults 'kmod-one'\n\tlist   ignored_defaults 'kmod-two'\n\toption ignored_changes  'auc,owut kmod-a'\n\toption version_to       '24.10-SNAPSHOT'\n\toption fstype           ext4\n\toption clean_slate      yes\n\toption add              'a, b\n c'\n\tlist   remove           'd'\n",
         )
         .unwrap();
         let text = |text: &str| Some(text.to_owned());
         assert!(settings.keep_files && settings.clean_slate);
         assert_eq!(settings.verbosity, 0);
-        assert_eq!(settings.init_script, text("/root/data/my-init-script.sh"));
-        assert_eq!(settings.image, text("/tmp/my-firmware-img.bin"));
-        assert_eq!(settings.pre_install, text("/etc/owut.d/pre-install.sh"));
+        assert_eq!(settings.init_script, text("/etc/first-boot.sh"));
+        assert_eq!(settings.image, text("/tmp/next.bin"));
+        assert_eq!(settings.pre_install, text("/etc/before-flash.sh"));
         assert_eq!(settings.rootfs_size, Some(256));
-        assert_eq!(settings.poll_interval, Some(10_000));
+        assert_eq!(settings.poll_interval, Some(4_000));
         assert_eq!(settings.version_to, text("24.10-SNAPSHOT"));
         assert_eq!(settings.fstype, text("ext4"));
-        assert_eq!(
-            settings.ignored_defaults,
-            ["kmod-drm-i915", "kmod-dwmac-intel"]
-        );
+        assert_eq!(settings.ignored_defaults, ["kmod-one", "kmod-two"]);
         assert_eq!(settings.ignored_changes, ["auc", "owut", "kmod-a"]);
         assert_eq!(settings.add, ["a", "b", "c"]);
         assert_eq!(settings.remove, ["d"]);

@@ -167,3 +167,17 @@ fn a_server_that_has_ipv6_only() {
     overview(&server.url(), &proxy, &["[::1]"]).unwrap();
     assert_eq!(heard.lock().unwrap().len(), 1);
 }
+
+#[test]
+fn a_proxy_that_is_set_is_asked() {
+    let proxy = StandIn::always(Reply::json(403, "{}"));
+    let options = Options {
+        proxy: Some(proxy.url()),
+        ..Options::default()
+    };
+    let client = Client::new("http://upgrade.example", &options).unwrap();
+    let error = Error::from(client.overview().unwrap_err());
+    assert_eq!(proxy.lines(), ["CONNECT upgrade.example:80"]);
+    assert_eq!(error.kind, Kind::Offline);
+    assert!(error.message.contains("the proxy refuses"), "{error}");
+}

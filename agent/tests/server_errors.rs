@@ -598,17 +598,3 @@ fn settings_that_make_no_sense() {
     let client = Client::new("http://127.0.0.1:9", &options).unwrap();
     assert_eq!(client.overview().unwrap_err().kind(), Kind::Usage);
 }
-
-#[test]
-fn a_proxy_that_is_set_is_asked() {
-    let proxy = StandIn::always(Reply::json(403, "{}"));
-    let options = Options {
-        proxy: Some(proxy.url()),
-        ..Options::default()
-    };
-    let client = Client::new("http://upgrade.example", &options).unwrap();
-    let error = Error::from(client.overview().unwrap_err());
-    assert_eq!(proxy.lines(), ["CONNECT upgrade.example:80"]);
-    assert_eq!(error.kind, Kind::Offline);
-    assert!(error.message.contains("the proxy refuses"), "{error}");
-}

@@ -4,13 +4,12 @@ use super::agent::Agent;
 use super::options::Options;
 use super::output::Output;
 use super::plan;
-use crate::api::{NamedVersion, PackageChanges, PackageList, Plan, Target, VersionChange};
+use crate::api::{NamedVersion, PackageChanges, PackageList, Plan, Target};
 use crate::error::Error;
 use crate::json;
 use crate::upgrade::Choice;
 use serde::Serialize;
 use serde_json::json;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -122,16 +121,7 @@ fn compare(before: &Packages, after: &Packages) -> PackageChanges {
             }
             continue;
         };
-        let change = VersionChange {
-            name: name.clone(),
-            from: from.clone(),
-            to: to.clone(),
-        };
-        match packages::version::compare(from, to) {
-            Ordering::Less => changes.upgrade.push(change),
-            Ordering::Greater => changes.downgrade.push(change),
-            Ordering::Equal => {}
-        }
+        changes.compare(name, from, to);
     }
     let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
     changes.new = new.map(named).collect();
@@ -141,6 +131,7 @@ fn compare(before: &Packages, after: &Packages) -> PackageChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::VersionChange;
 
     fn packages(list: &[(&str, &str)]) -> Packages {
         let owned = |(name, version): &(&str, &str)| ((*name).to_owned(), (*version).to_owned());

@@ -11,7 +11,7 @@ use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
 use crate::text::say;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// How many upgrades the history keeps: a few hundred bytes each on a small flash.
@@ -25,7 +25,7 @@ pub struct Pending {
     pub from: Release,
     /// What is to run.
     pub to: Release,
-    /// When it was begun.
+    /// When it was begun; see [`begins_at`].
     pub at: i64,
     /// During which boot; while it is the same, the flash is still to come.
     pub boot_id: String,
@@ -84,6 +84,17 @@ pub fn history(paths: &Paths) -> Result<Vec<Record>, Error> {
     Ok(store::read_record(&history_file(paths))?.unwrap_or_default())
 }
 
+/// When an upgrade begins, in seconds of the epoch: `now`, or the next second that no former upgrade
+/// has. The history tells upgrades apart by it.
+pub fn begins_at(paths: &Paths, now: i64) -> Result<i64, Error> {
+    let taken: BTreeSet<i64> = history(paths)?
+        .iter()
+        .map(|record| record.upgrade.at)
+        .collect();
+    let mut free = (now..).filter(|at| !taken.contains(at));
+    Ok(free.next().unwrap_or(now))
+}
+
 /// Whether a server has said before that it takes no reports.
 pub fn takes_no_reports(paths: &Paths, server: &str) -> Result<bool, Error> {
     let unwanted =
@@ -135,8 +146,7 @@ pub fn confirm(
     }
     let mut history = history(paths)?;
     // It was written down already if we died before the promise was withdrawn.
-    let same =
-        |former: &Record| (former.upgrade.at, &former.upgrade.to) == (pending.at, &pending.to);
+    let same = |former: &Record| former.upgrade.at == pending.at;
     if !history.first().is_some_and(same) {
         history.insert(0, record.clone());
         history.truncate(HISTORY_LIMIT);
@@ -309,12 +319,33 @@ mod tests {
     }
 
     #[test]
+    fn upgrades_of_one_second_are_told_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path(), None);
+        for expected in [7, 8, 9] {
+            let at = begins_at(&paths, 7).unwrap();
+            assert_eq!(at, expected);
+            let pending = Pending { at, ..pending() };
+            // The second time is that of a daemon that died before the promise was withdrawn.
+            for _ in 0..2 {
+                promise(&paths, &pending).unwrap();
+                confirm(&paths, &pending, &Device::default(), &BTreeMap::new()).unwrap();
+            }
+        }
+        let history = history(&paths).unwrap();
+        let times: Vec<i64> = history.iter().map(|record| record.upgrade.at).collect();
+        assert_eq!(times, [9, 8, 7]);
+    }
+
+    #[test]
     fn the_defaults_of_the_image_that_runs_are_found_again() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::new(root.path(), None);
         assert!(kept_defaults(&paths, &release("2")).unwrap().is_empty());
-        for (to, defaults) in [("2", "of two"), ("3", "of three"), ("2", "of two, later")] {
+        let upgrades = [("2", "of two"), ("3", "of three"), ("2", "of two, later")];
+        for (at, (to, defaults)) in (0..).zip(upgrades) {
             let pending = Pending {
+                at,
                 to: release(to),
                 defaults: vec![defaults.to_owned()],
                 ..pending()

@@ -194,17 +194,7 @@ pub fn compat_version(paths: &Paths) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn router(files: &[(&str, &str)]) -> (tempfile::TempDir, Paths) {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths::new(root.path(), None);
-        for (name, text) in files {
-            let path = paths.real(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        (root, paths)
-    }
+    use crate::paths::tests::router;
 
     #[test]
     fn a_board_without_a_bus() {

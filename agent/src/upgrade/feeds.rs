@@ -165,18 +165,8 @@ fn parts(url: &str) -> Option<(&str, String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paths::tests::router;
     use crate::upgrade::offer::Limits;
-
-    fn router(files: &[(&str, &str)]) -> (tempfile::TempDir, Paths) {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths::new(root.path(), None);
-        for (name, text) in files {
-            let path = paths.real(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        (root, paths)
-    }
 
     const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMF\n-----END PUBLIC KEY-----\n";
 

@@ -68,8 +68,9 @@ pub fn flash(
     let log = before.paths.real(STATE_FOLDER).join("flash.log");
     pre_install(before, &log, tell)?;
     back_up(before, &log, tell)?;
+    let pending = pending(before, image, flash)?;
     image.unchanged()?;
-    let promised = confirm::promise(before.paths, &pending(before, image, flash));
+    let promised = confirm::promise(before.paths, &pending);
     let result = promised.and_then(|()| {
         tell(SYSUPGRADE);
         sysupgrade(before.paths, image.real_path(), flash.keep)
@@ -115,16 +116,16 @@ pub fn allowed(image: &VerifiedImage, flash: &Flash) -> Result<(), Error> {
     Ok(())
 }
 
-fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Pending {
+fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Result<Pending, Error> {
     let shown = image.image();
     let promise = image.promise();
-    Pending {
+    Ok(Pending {
         from: before.device.release(),
         to: Release {
             version: shown.version.clone(),
             revision: shown.revision.clone(),
         },
-        at: crate::system::now(),
+        at: confirm::begins_at(before.paths, crate::system::now())?,
         boot_id: crate::system::boot_id(before.paths),
         kept_settings: flash.keep,
         forced: flash.force,
@@ -139,7 +140,7 @@ fn pending(before: &Before<'_>, image: &VerifiedImage, flash: &Flash) -> Pending
             .unwrap_or_default(),
         report: promise.and_then(|promise| report(before, promise)),
         packages_before: before.packages.clone(),
-    }
+    })
 }
 
 /// What the server is to be told afterwards, where the owner allows it.

@@ -2,10 +2,9 @@
 
 use super::answer::{self, Answer};
 use super::Shared;
-use crate::site::{indexes, releases, Site};
-use crate::{time, Error};
+use crate::site::{indexes, profiles, releases, Site};
+use crate::Error;
 use serde_json::{json, Value};
-use std::time::{Duration, UNIX_EPOCH};
 
 /// The revision of a version for a target.
 ///
@@ -126,26 +125,10 @@ async fn overview(shared: &Shared) -> Result<Value, Error> {
 
 async fn profile_json(site: &Site, folder: &str, id: &str) -> Result<Answer, Error> {
     let file = site.get(&format!("{folder}/profiles.json")).await?;
-    let Some(Value::Object(mut content)) = file.json() else {
+    let Some(Value::Object(content)) = file.json() else {
         // The public server's program fails here; clients know this answer.
         return Ok(answer::internal_error());
     };
-    let profiles = content.remove("profiles").unwrap_or_default();
-    let Some(profile) = profiles.get(id).and_then(Value::as_object) else {
-        return Ok(answer::json(200, &json!({})));
-    };
-    content.extend(profile.clone());
-    let epoch = content
-        .get("source_date_epoch")
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
-    let built = UNIX_EPOCH
-        .checked_add(Duration::from_secs(epoch))
-        .unwrap_or(UNIX_EPOCH);
-    content.insert("id".to_owned(), id.into());
-    content.insert(
-        "build_at".to_owned(),
-        format!("{}Z", time::iso(built)).into(),
-    );
-    Ok(answer::json(200, &Value::Object(content)))
+    let profile = profiles::one(content, id).unwrap_or_default();
+    Ok(answer::json(200, &Value::Object(profile)))
 }

@@ -1,6 +1,7 @@
 //! Reads files of the download site, and keeps them for a while.
 
 pub mod indexes;
+pub mod profiles;
 pub mod releases;
 
 use crate::Error;

@@ -10,7 +10,7 @@ use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
 use crate::request::{changes, is_hash, packages_hash};
 use crate::signing::Signer;
-use crate::site::Site;
+use crate::site::{profiles, Site};
 use crate::{time, Config, Error};
 use builders::Builders;
 use imagebuilder::Info;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How much of what a build printed is kept for the answer, in bytes.
@@ -378,33 +378,19 @@ fn result(
     } else {
         Vec::new()
     };
-    let Ok(Value::Object(mut content)) = serde_json::from_slice::<Value>(&bytes) else {
+    let Ok(Value::Object(content)) = serde_json::from_slice::<Value>(&bytes) else {
         return fail("No JSON file found");
     };
-    let profiles = content.remove("profiles").unwrap_or_default();
-    let Some(Value::Object(profile)) = profiles.get(&job.request.profile) else {
+    let Some(mut content) = profiles::one(content, &job.request.profile) else {
         return fail("Profile not found in JSON file");
     };
-    content.extend(profile.clone());
-    let epoch = content
-        .get("source_date_epoch")
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
-    let built = UNIX_EPOCH
-        .checked_add(Duration::from_secs(epoch))
-        .unwrap_or(UNIX_EPOCH);
     let manifest: Map<String, Value> = manifest
         .into_iter()
         .map(|(name, version)| (name, version.into()))
         .collect();
     content.insert("manifest".to_owned(), manifest.into());
-    content.insert("id".to_owned(), job.request.profile.as_str().into());
     content.insert("bin_dir".to_owned(), job.folder().into());
     content.insert("build_cmd_packages".to_owned(), packages.into());
-    content.insert(
-        "build_at".to_owned(),
-        format!("{}Z", time::iso(built)).into(),
-    );
     content.insert("detail".to_owned(), "done".into());
     Ok(content)
 }

@@ -22,7 +22,7 @@ fn site() -> (World, Router) {
 
 /// A file of the caller's, beside the router.
 fn script(router: &Router, name: &str, text: &str) -> String {
-    let path = at(router, &format!("/root/{name}"));
+    let path = at(router, &format!("/etc/{name}"));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -118,7 +118,7 @@ fn a_script_may_come_from_standard_input() {
 fn the_settings_say_the_same_as_owut_s_section_has_it() {
     let world = world();
     let router = Router::start(&Options {
-        settings: "config owut 'owut'\n\toption verbosity 1\n\toption keep true\n\toption init_script '/root/first'\n\toption rootfs_size 256\n\toption poll_interval 1000\n\toption fstype squashfs\n\toption add 'zram-swap, usteer'\n\tlist remove tcpdump\n\tlist ignored_defaults 'zram-swap'\n\toption version_to '25.12'\n".to_owned(),
+        settings: "config owut 'owut'\n\toption verbosity 1\n\toption keep true\n\toption init_script '/etc/first'\n\toption rootfs_size 256\n\toption poll_interval 1000\n\toption fstype squashfs\n\toption add 'zram-swap, usteer'\n\tlist remove tcpdump\n\tlist ignored_defaults 'zram-swap'\n\toption version_to '25.12'\n".to_owned(),
         ..options(&world.url())
     })
     .unwrap();
@@ -141,7 +141,7 @@ fn the_settings_say_the_same_as_owut_s_section_has_it() {
     let kept = fs::read_to_string(at(&router, "/tmp/asu-plan.json")).unwrap();
     let kept: Plan = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept.target.version, "25.12.0");
-    fs::remove_file(at(&router, "/root/first")).unwrap();
+    fs::remove_file(at(&router, "/etc/first")).unwrap();
     asu(&router, &["check"]).refused(6, "option init_script");
 }
 
@@ -342,15 +342,12 @@ fn an_image_goes_where_it_is_wanted() {
 fn a_hook_of_the_call_may_stop_it() {
     let (_world, router) = site();
     script(&router, "veto", "#!/bin/sh\necho not today\nexit 3\n");
-    let ended = asu(
-        &router,
-        &["upgrade", "--yes", "--pre-install", "/root/veto"],
-    );
-    ended.refused(1, "/root/veto");
+    let ended = asu(&router, &["upgrade", "--yes", "--pre-install", "/etc/veto"]);
+    ended.refused(1, "/etc/veto");
     assert!(ended.stderr.contains("not today"), "{ended:?}");
     // The image was not at fault and is still in hand.
     script(&router, "consent", "#!/bin/sh\nexit 0\n");
-    let ended = asu(&router, &["install", "--yes", "-p", "/root/consent"]);
+    let ended = asu(&router, &["install", "--yes", "-p", "/etc/consent"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(wait_upgraded(&router).result, Outcome::Confirmed);
     // Nothing is new, but force builds it.

@@ -317,8 +317,6 @@ fn the_server_is_told_what_came_of_an_upgrade_and_nothing_else() {
     });
     set_uptime(&router, 10);
     for upgrade in [2, 3] {
-        // The history tells upgrades apart by their second; no real router starts within one.
-        std::thread::sleep(Duration::from_millis(1100));
         start(
             &router,
             serde_json::json!({"goal": "upgrade", "add": ["htop"], "force": true}),

@@ -1,9 +1,7 @@
 //! What would be other than now: package by package, and in one word.
 
 use super::merge::{Merged, Sides};
-use crate::api::{
-    Missing, NamedVersion, PackageChanges, Release, Renamed, Target, Verdict, VersionChange,
-};
+use crate::api::{Missing, NamedVersion, PackageChanges, Release, Renamed, Target, Verdict};
 use crate::upgrade::newest::order;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -11,11 +9,9 @@ use std::collections::BTreeSet;
 /// Compares the router with what is asked for; notes what goes and looks older.
 pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges {
     let present = &sides.present;
-    let mut changes = PackageChanges {
-        missing: std::mem::take(&mut merged.missing),
-        ..PackageChanges::default()
-    };
-    let stays = stays(sides, merged, &changes.missing);
+    let mut changes = PackageChanges::default();
+    let missing = std::mem::take(&mut merged.missing);
+    let stays = stays(sides, merged, &missing);
     let mut unneeded = Vec::new();
     for package in present.packages() {
         let name = &package.name;
@@ -27,7 +23,7 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges 
             });
             continue;
         }
-        if changes.missing.iter().any(|missing| missing.name == *name) {
+        if missing.iter().any(|missing| missing.name == *name) {
             continue;
         }
         let Some(to) = to.filter(|_| stays.contains(name.as_str())) else {
@@ -43,18 +39,10 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges 
             });
             continue;
         };
-        let change = VersionChange {
-            name: name.clone(),
-            from: from.clone(),
-            to: to.clone(),
-        };
-        match packages::version::compare(from, to) {
-            Ordering::Less => changes.upgrade.push(change),
-            Ordering::Greater => changes.downgrade.push(change),
-            Ordering::Equal => {}
-        }
+        changes.compare(name, from, to);
     }
     changes.new = new(sides, merged, &stays);
+    changes.missing = missing;
     if !unneeded.is_empty() {
         merged.notes.push(format!(
             "Nothing that is asked for needs these any more, or {} does not have them: {}.",
