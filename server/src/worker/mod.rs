@@ -11,7 +11,7 @@ use crate::queue::{tally, Queue};
 use crate::request::{changes, is_hash, packages_hash};
 use crate::signing::Signer;
 use crate::site::{profiles, Site};
-use crate::{time, Config, Error};
+use crate::{Config, Error};
 use builders::Builders;
 use imagebuilder::Info;
 use place::Place;
