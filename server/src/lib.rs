@@ -24,6 +24,7 @@ mod error;
 mod pages;
 mod program;
 mod queue;
+mod rebuild;
 mod request;
 mod server;
 mod signing;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: asu-server [api|worker] [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
+       asu-server rebuild URL [--config FILE] [--data DIR]
        asu-server --demo [--listen ADDRESS:PORT]
 
 Serves the API of the attended sysupgrade server and builds images, all in one process. Without a configuration it keeps
@@ -17,6 +18,8 @@ its data below $STATE_DIRECTORY, $XDG_STATE_HOME/asu-server or ~/.local/state/as
 
   api             answer requests only; builds are for workers that share its queue and store
   worker          build only, for those that answer; listens on a free port of loopback if --listen doesn't say
+  rebuild URL     build an image of another server again (the address of its page or its JSON) and compare; ends with 0 if
+                  all is the same, 1 if something differs, 3 if it can't be built again here
   --config FILE   a TOML file; docs/server.md describes it
   --data DIR      where to keep images, jobs and ImageBuilders
   --listen A:P    where to listen
@@ -32,6 +35,8 @@ struct Options {
     check: bool,
     demo: bool,
     role: Option<Role>,
+    /// What `rebuild` is about.
+    url: Option<String>,
 }
 
 /// What a process does of what a server does.
@@ -39,7 +44,11 @@ struct Options {
 enum Role {
     Api,
     Worker,
+    Rebuild,
 }
+
+/// How `rebuild` ends where there is nothing to compare.
+const NOTHING_TO_COMPARE: u8 = 3;
 
 /// What `asu-server` does with the words of its command line.
 pub fn main() -> ExitCode {
@@ -61,6 +70,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.role == Some(Role::Rebuild) {
+        return rebuild(&options);
+    }
     let result = if options.demo {
         demo(&options)
     } else {
@@ -91,11 +103,18 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
                 options.role = Some(match word.to_str() {
                     Some("api") => Role::Api,
                     Some("worker") => Role::Worker,
+                    Some("rebuild") => Role::Rebuild,
                     _ => return Err(Arg::Value(word).unexpected()),
                 });
             }
+            Arg::Value(word) if options.role == Some(Role::Rebuild) && options.url.is_none() => {
+                options.url = Some(word.string()?);
+            }
             other => return Err(other.unexpected()),
         }
+    }
+    if options.role == Some(Role::Rebuild) && options.url.is_none() {
+        return Err("rebuild wants the address of a build".into());
     }
     Ok(Some(options))
 }
@@ -112,6 +131,23 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn rebuild(options: &Options) -> ExitCode {
+    let url = options.url.as_deref().unwrap_or_default();
+    let verdict = configure(options)
+        .map_err(|error| error.to_string())
+        .and_then(|config| crate::rebuild::rebuild(url, &config));
+    match verdict {
+        Ok(verdict) => {
+            print!("{verdict}");
+            ExitCode::from(u8::from(!verdict.differences.is_empty()))
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(NOTHING_TO_COMPARE)
+        }
+    }
+}
+
 fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
     let data = options.data.clone().or_else(state_folder);
     let mut config = match &options.config {
@@ -126,7 +162,7 @@ fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
     };
     config.launcher = std::env::current_exe().ok();
     match options.role {
-        Some(_) if config.queue.is_none() => {
+        Some(Role::Api | Role::Worker) if config.queue.is_none() => {
             return Err(
                 "Processes of one kind need a queue that they share: queue = \"redis://...\""
                     .into(),
@@ -137,7 +173,7 @@ fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
             config.workers = config.workers.max(1);
             config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         }
-        None => {}
+        Some(Role::Rebuild) | None => {}
     }
     if let Some(listen) = options.listen {
         config.listen = listen;

@@ -8,18 +8,16 @@
 mod common;
 
 use asu_server::Config;
+use common::archives::Archives;
 use common::{finish, post, Answer};
 use serde_json::json;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use tempfile::TempDir;
 use upstream::Key;
-
-const TARGET: &str = "releases/24.10.2/targets/x86/64";
 
 /// A download site that can break off in the middle of a file and go on from there.
 struct FileSite {
@@ -88,73 +86,16 @@ fn answer(
     stream.write_all(rest)
 }
 
-/// A site with one ImageBuilder archive, and a folder with the key that signed it.
-struct World {
-    dir: TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("temporary folder");
-        let options = upstream::Options {
-            versions: vec!["24.10.2".to_owned()],
-            archives: vec![("24.10.2".to_owned(), "x86/64".to_owned())],
-            ..upstream::Options::default()
-        };
-        upstream::generate(&dir.path().join("site"), &options).expect("site");
-        let key = options.key();
-        let text = format!("untrusted comment: a key\n{}\n", key.public());
-        fs::create_dir(dir.path().join("keys")).expect("folder");
-        fs::write(dir.path().join("keys").join(key.fingerprint()), text).expect("key");
-        Self { dir }
-    }
-
-    fn site(&self, path: &str) -> PathBuf {
-        self.dir.path().join("site").join(TARGET).join(path)
-    }
-
-    fn archive(&self) -> PathBuf {
-        let entries = fs::read_dir(self.site("")).expect("folder");
-        let mut paths = entries.map(|entry| entry.expect("entry").path());
-        paths
-            .find(|path| path.to_string_lossy().contains("imagebuilder"))
-            .expect("archive")
-    }
-
-    /// Replaces the archive by something else, with its sum signed by the key.
-    fn replace_archive(&self, bytes: &[u8], key: &Key) {
-        let archive = self.archive();
-        let name = archive
-            .file_name()
-            .expect("name")
-            .to_string_lossy()
-            .into_owned();
-        fs::write(&archive, bytes).expect("archive");
-        let sums = format!("{} *{name}\n", mini_imagebuilder::sha256_hex(bytes));
-        fs::write(self.site("sha256sums.sig"), key.sign(sums.as_bytes())).expect("signature");
-        fs::write(self.site("sha256sums"), sums).expect("sums");
-    }
-
-    fn start(&self, site: &FileSite, keys: bool) -> asu_server::Server {
-        let path = |name: &str| self.dir.path().join(name);
-        let mut config = Config::new(
-            &format!("http://{}", site.addr),
-            path("store"),
-            path("imagebuilders"),
-        );
-        config.upstream_lifetime = std::time::Duration::ZERO;
-        config.keys = keys.then(|| path("keys"));
-        asu_server::start(config).expect("server")
-    }
-
-    /// The unpacked ImageBuilders and whatever else is with them.
-    fn unpacked(&self) -> Vec<String> {
-        let root = self.dir.path().join("imagebuilders/24.10.2/x86/64");
-        let entries = fs::read_dir(root).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect()
-    }
+fn start(world: &Archives, site: &FileSite, keys: bool) -> asu_server::Server {
+    let path = |name: &str| world.dir.path().join(name);
+    let mut config = Config::new(
+        &format!("http://{}", site.addr),
+        path("store"),
+        path("imagebuilders"),
+    );
+    config.upstream_lifetime = std::time::Duration::ZERO;
+    config.keys = keys.then(|| path("keys"));
+    asu_server::start(config).expect("server")
 }
 
 fn build(server: &asu_server::Server, packages: &[&str]) -> Answer {
@@ -165,10 +106,10 @@ fn build(server: &asu_server::Server, packages: &[&str]) -> Answer {
 
 #[test]
 fn fetched_once_and_in_pieces() {
-    let world = World::new();
+    let world = Archives::new();
     let length = fs::metadata(world.archive()).expect("archive").len() as usize;
     let site = serve(&world.dir.path().join("site"), length / 2 + 1);
-    let server = world.start(&site, true);
+    let server = start(&world, &site, true);
     for packages in ["luci", "tmux"] {
         let done = build(&server, &[packages]);
         assert_eq!(done.status, 200, "{done:?}");
@@ -196,7 +137,7 @@ fn fetched_once_and_in_pieces() {
 /// Nothing is unpacked, let alone run, that no known key stands for.
 #[test]
 fn none_that_can_not_be_trusted() {
-    type Change = fn(&World);
+    type Change = fn(&Archives);
     let cases: [(&str, Change); 6] = [
         ("is signed by key", |world| {
             let bytes = fs::read(world.archive()).expect("archive");
@@ -223,10 +164,10 @@ fn none_that_can_not_be_trusted() {
         }),
     ];
     for (words, change) in cases {
-        let world = World::new();
+        let world = Archives::new();
         change(&world);
         let site = serve(&world.dir.path().join("site"), usize::MAX);
-        let server = world.start(&site, true);
+        let server = start(&world, &site, true);
         let failed = build(&server, &[]);
         let detail = failed.json()["detail"].as_str().expect("detail").to_owned();
         assert!(
@@ -239,9 +180,9 @@ fn none_that_can_not_be_trusted() {
             world.unpacked()
         );
     }
-    let world = World::new();
+    let world = Archives::new();
     let site = serve(&world.dir.path().join("site"), usize::MAX);
-    let detail = build(&world.start(&site, false), &[]).json()["detail"].clone();
+    let detail = build(&start(&world, &site, false), &[]).json()["detail"].clone();
     assert_eq!(
         detail,
         "Error: There is no ImageBuilder for 24.10.2 x86/64 on this server"

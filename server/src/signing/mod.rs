@@ -116,7 +116,7 @@ impl Signer {
     /// Where a file can't be read or written.
     pub fn sign(&self, folder: &Path, profile: &str) -> io::Result<()> {
         let path = folder.join("profiles.json");
-        let mut content: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let mut content = place::profiles(folder)?;
         let images = content.pointer_mut(&format!("/profiles/{profile}/images"));
         for image in images.and_then(Value::as_array_mut).into_iter().flatten() {
             self.sign_image(folder, image)?;

@@ -77,6 +77,28 @@ impl Builders {
     /// # Errors
     /// A sentence for who asked for the build.
     pub async fn get(&self, version: &str, target: &str) -> Result<Builder, String> {
+        self.find(version, target, None).await
+    }
+
+    /// The same, but only the one whose archive has this SHA-256: another one may make another image of the same request.
+    ///
+    /// # Errors
+    /// A sentence for who asked for the build.
+    pub async fn exactly(
+        &self,
+        version: &str,
+        target: &str,
+        sha256: &str,
+    ) -> Result<Builder, String> {
+        self.find(version, target, Some(sha256)).await
+    }
+
+    async fn find(
+        &self,
+        version: &str,
+        target: &str,
+        wanted: Option<&str>,
+    ) -> Result<Builder, String> {
         let Some(root) = imagebuilder::folder(&self.config, version, target) else {
             return Err(missing(version, target));
         };
@@ -86,6 +108,9 @@ impl Builders {
                 folder: root,
                 _used,
             });
+        }
+        if let Some(builder) = wanted.and_then(|sha256| used(&root.join(sha256))) {
+            return Ok(builder);
         }
         if self.keys.is_empty() {
             return Err(missing(version, target));
@@ -101,7 +126,13 @@ impl Builders {
             .ok_or_else(|| missing(version, target))?;
         let path = format!("{}/targets/{target}", branch.path_of(version));
         let archive = match self.archive(&path).await {
-            Ok(archive) => archive,
+            Ok(archive) => match wanted {
+                Some(sha256) if sha256 != archive.sha256 => {
+                    return Err(replaced(version, target, sha256, &archive))
+                }
+                _ => archive,
+            },
+            Err(why) if wanted.is_some() => return Err(why),
             // Better the one from yesterday than none.
             Err(why) => return newest(&root).and_then(|folder| used(&folder)).ok_or(why),
         };
@@ -164,6 +195,14 @@ fn missing(version: &str, target: &str) -> String {
     format!("There is no ImageBuilder for {version} {target} on this server")
 }
 
+fn replaced(version: &str, target: &str, wanted: &str, archive: &Archive) -> String {
+    format!(
+        "The ImageBuilder for {version} {target} with the SHA-256 {wanted} is not here, and the download site has another \
+         one meanwhile: {}",
+        archive.sha256
+    )
+}
+
 /// The line of the ImageBuilder's archive.
 fn find(sums: &str) -> Option<Archive> {
     sums.lines().find_map(|line| {
@@ -199,8 +238,11 @@ fn fetched(root: &Path) -> Vec<PathBuf> {
     named.map(|entry| entry.path()).collect()
 }
 
-/// Notes that an ImageBuilder is used now; `None` if it was removed just before.
+/// Notes that an ImageBuilder is used now; `None` if it isn't there, or was removed just before.
 fn used(folder: &Path) -> Option<Builder> {
+    if !folder.is_dir() {
+        return None;
+    }
     let file = File::create(folder.join(USED)).ok()?;
     let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockSharedNonblock).ok()?;
     let there = folder.join("Makefile").is_file();

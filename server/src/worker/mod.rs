@@ -1,10 +1,11 @@
 //! One build, step by step.
 
-mod builders;
+pub mod builders;
 mod complaints;
 mod imagebuilder;
 pub mod place;
 mod room;
+mod sums;
 
 use crate::queue::job::{Job, State, Step};
 use crate::queue::{tally, Queue};
@@ -29,8 +30,6 @@ use tokio::time::Instant;
 const KEPT: usize = 64 << 10;
 /// How long to wait after the queue failed.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Longest `profiles.json` of a build.
-const LONGEST_PROFILES: u64 = 4 << 20;
 
 /// Everything a worker needs.
 #[derive(Debug, Clone)]
@@ -97,7 +96,11 @@ impl Workshop {
         }
     }
 
-    async fn work_once(&self, worker: usize) -> Result<(), Error> {
+    /// Waits for a build, and builds it.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached, or not remember it.
+    pub async fn work_once(&self, worker: usize) -> Result<(), Error> {
         let mut job = self.queue.take(worker).await?;
         let held = job.clone();
         let outcome = tokio::select! {
@@ -199,7 +202,7 @@ impl Workshop {
         place
             .keep_plain_files()
             .map_err(|error| Failure::Build(format!("The images could not be read: {error}")))?;
-        self.sign(job, &place).await?;
+        self.complete(job, &place).await?;
         if let Some(name) = builder.folder.file_name().and_then(|name| name.to_str()) {
             // One of the download site's is called by its sum; who builds the image again needs the same.
             if is_hash(name) {
@@ -214,15 +217,17 @@ impl Workshop {
         Ok(())
     }
 
-    /// Signs the images, if this worker has a key. An image that can't be signed is none: who asked relies on it.
-    async fn sign(&self, job: &Job, place: &Place) -> Result<(), Failure> {
-        let Some(signer) = self.signer.clone() else {
-            return Ok(());
-        };
+    /// Notes the images' sums, and signs them if this worker has a key. An image that can't be signed is none: who asked
+    /// relies on it.
+    async fn complete(&self, job: &Job, place: &Place) -> Result<(), Failure> {
+        let signer = self.signer.clone();
         let (folder, profile) = (place.bin.clone(), job.request.profile.clone());
-        let signed = tokio::task::spawn_blocking(move || signer.sign(&folder, &profile)).await;
+        let complete = move || {
+            sums::note(&folder, &profile)?;
+            signer.map_or(Ok(()), |signer| signer.sign(&folder, &profile))
+        };
         let failed = |why: String| Failure::Build(format!("The images could not be signed: {why}"));
-        match signed {
+        match tokio::task::spawn_blocking(complete).await {
             Ok(Ok(())) => Ok(()),
             // `result` has a better sentence.
             Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -371,14 +376,7 @@ fn result(
     packages: &[String],
     manifest: BTreeMap<String, String>,
 ) -> Result<Map<String, Value>, Failure> {
-    let path = place.bin.join("profiles.json");
-    let length = fs::metadata(&path).map_or(u64::MAX, |metadata| metadata.len());
-    let bytes = if length <= LONGEST_PROFILES {
-        fs::read(&path).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let Ok(Value::Object(content)) = serde_json::from_slice::<Value>(&bytes) else {
+    let Ok(Value::Object(content)) = place::profiles(&place.bin) else {
         return fail("No JSON file found");
     };
     let Some(mut content) = profiles::one(content, &job.request.profile) else {

@@ -1,11 +1,15 @@
 //! Where builds put their images.
 
 use crate::request::hex;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+/// Longest `profiles.json` of a build.
+const LONGEST_PROFILES: u64 = 4 << 20;
 
 /// Where a build puts its images: a folder that nobody sees, which gets the request's name when all is well and goes away
 /// when it isn't.
@@ -94,6 +98,20 @@ impl Place {
             let _ = remove(folder);
         }
     }
+}
+
+/// `profiles.json` of a build in `folder`.
+///
+/// # Errors
+/// Where it can't be read; of the kind `NotFound` where it isn't there, or is no JSON of sensible length.
+pub fn profiles(folder: &Path) -> io::Result<Value> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(folder.join("profiles.json"))?;
+    let length = file.take(LONGEST_PROFILES).read_to_end(&mut bytes)? as u64;
+    let content = serde_json::from_slice(&bytes).ok();
+    content
+        .filter(|_| length < LONGEST_PROFILES)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// The SHA-256 of a file, from its start.

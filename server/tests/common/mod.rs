@@ -6,6 +6,7 @@
     reason = "helpers of tests, where a panic is the verdict"
 )]
 
+pub mod archives;
 pub mod redis;
 pub mod site;
 pub mod world;
