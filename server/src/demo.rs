@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::signal::unix::{signal, SignalKind};
 use upstream::Upstream;
 
 /// How long the steps of a build take, so that there is something to see.
@@ -19,7 +20,7 @@ pub struct Demo {
     pub server: Server,
     /// The download site.
     pub site: Upstream,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Demo {
@@ -56,7 +57,26 @@ impl Demo {
         Ok(Self {
             server: start(config)?,
             site,
-            _folder: folder,
+            folder,
+        })
+    }
+
+    /// Serves until somebody wants the process to end; then everything it made is removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where signals can't be waited for.
+    pub fn wait(self) -> Result<(), Error> {
+        let wrong = |error| Error::Io(self.folder.path().to_owned(), error);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(&wrong)?;
+        runtime.block_on(async {
+            let mut end = signal(SignalKind::terminate()).map_err(&wrong)?;
+            tokio::select! {
+                asked = tokio::signal::ctrl_c() => asked.map_err(&wrong),
+                _ = end.recv() => Ok(()),
+            }
         })
     }
 }

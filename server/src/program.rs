@@ -200,8 +200,7 @@ fn demo(options: &Options) -> Result<(), Box<dyn Error>> {
     let demo = crate::Demo::start(listen)?;
     println!("{}", demo.server.url());
     println!("Its download site: {}", demo.site.url());
-    demo.server.wait();
-    Ok(())
+    Ok(demo.wait()?)
 }
 
 #[cfg(not(feature = "demo"))]

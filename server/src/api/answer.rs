@@ -9,7 +9,7 @@ use serde_json::{json, Value};
 /// The status of an overloaded server; HTTP has no name for it.
 pub const OVERLOADED: u16 = 529;
 /// When to come again to an overloaded server, in seconds.
-const LATER: &str = "60";
+pub const LATER: &str = "60";
 
 /// An answer that is in memory as a whole.
 pub type Answer = Response<Bytes>;

@@ -14,6 +14,24 @@ pub const LONGEST: usize = 512 << 10;
 /// # Errors
 /// The answer to who sent something else, too much, or too slowly.
 pub async fn json(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<Value, Answer> {
+    let bytes = read(shared, headers, body).await?;
+    parse(&bytes, headers).map_err(|list| complaints(&list))
+}
+
+/// Reads the names and values of a form.
+///
+/// # Errors
+/// The answer to who sent too much, or too slowly.
+pub async fn form(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<(String, String)>, Answer> {
+    let bytes = read(shared, headers, body).await?;
+    Ok(form_urlencoded::parse(&bytes).into_owned().collect())
+}
+
+async fn read(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<Bytes, Answer> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
@@ -30,12 +48,11 @@ pub async fn json(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<Va
         ));
     };
     let read = axum::body::to_bytes(body, LONGEST);
-    let bytes = match tokio::time::timeout(shared.config.patience, read).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_long()),
-        Err(_) => return Err(answer::refusal(408, "The request came too slowly")),
-    };
-    parse(&bytes, headers).map_err(|list| complaints(&list))
+    match tokio::time::timeout(shared.config.patience, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(too_long()),
+        Err(_) => Err(answer::refusal(408, "The request came too slowly")),
+    }
 }
 
 /// The answer to a request with something wrong in it.

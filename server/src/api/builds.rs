@@ -2,13 +2,12 @@
 
 use super::answer::{self, with_header, Answer};
 use super::{body, Shared};
-use crate::pages;
 use crate::queue::job::Job;
 use crate::queue::{Entry, Found};
 use crate::request::{changes, is_hash, support, validate, BuildRequest};
 use crate::Error;
 use axum::body::Body;
-use axum::http::{header, request::Parts, HeaderMap, HeaderName, Request, StatusCode};
+use axum::http::{header, request::Parts, HeaderMap, HeaderName, Request};
 use serde_json::{json, Value};
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
@@ -36,26 +35,6 @@ pub async fn get(shared: &Shared, hash: &str) -> Result<Answer, Error> {
         404,
         &json!({"status": 404, "title": "Not Found", "detail": words}),
     ))
-}
-
-/// `GET /build/HASH`, for people.
-///
-/// # Errors
-/// Where the queue can't be reached.
-pub async fn page(shared: &Shared, hash: &str) -> Result<Answer, Error> {
-    let found = match is_hash(hash) {
-        true => shared.queue.find(hash).await?,
-        false => None,
-    };
-    Ok(match found {
-        Some(found) => pages::jobs::build(&found),
-        None => {
-            let words = "<h1>There is no such build</h1><p>Builds are forgotten after a while. Ask for it again.</p>";
-            let mut answer = pages::page("No such build", words);
-            *answer.status_mut() = StatusCode::NOT_FOUND;
-            answer
-        }
-    })
 }
 
 /// The answer about a build, if there is one.
@@ -103,6 +82,18 @@ pub async fn post(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Resu
     if request.client.is_none() && !parts.headers.contains_key(header::USER_AGENT) {
         return Ok(answer::internal_error());
     }
+    take_in(shared, peer, request).await
+}
+
+/// Answers a well-formed request: with what is known of it, else by queueing it.
+///
+/// # Errors
+/// Where the queue or the download site can't be reached.
+pub async fn take_in(
+    shared: &Shared,
+    peer: IpAddr,
+    mut request: BuildRequest,
+) -> Result<Answer, Error> {
     let hash = request.hash();
     let known = known(shared, &hash, POSTED).await?;
     let cached = matches!(&known, Some(answer) if answer.status() == 200);

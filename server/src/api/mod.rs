@@ -10,6 +10,7 @@ mod reporters;
 mod stats;
 mod stored;
 mod update;
+mod website;
 
 use crate::config::Config;
 use crate::pages;
@@ -24,6 +25,7 @@ use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use website::Page;
 
 /// How much of the bodies of all requests together may be in memory, in KiB.
 const BODIES: usize = 64 << 10;
@@ -96,14 +98,10 @@ enum Resource<'a> {
     OpenApi,
     /// See `OpenApi`.
     Docs,
-    /// How pages look.
-    Style,
-    /// Where people begin.
-    Start,
-    /// The page of a build, by its hash; without, the one that the query names.
-    BuildPage(Option<&'a str>),
-    /// What happened, as a page.
-    StatisticsPage,
+    /// What pages consist of besides their text, by its name.
+    Asset(&'a str),
+    /// A page for people.
+    Page(Page<'a>),
     /// A version's revision for target and subtarget.
     Revision(&'a str, &'a str, &'a str),
     /// A file below `/json/v1/`.
@@ -129,11 +127,12 @@ impl<'a> Resource<'a> {
             ["metrics"] => Self::Metrics,
             ["openapi.json"] => Self::OpenApi,
             ["docs"] => Self::Docs,
-            ["style.css"] => Self::Style,
-            [""] => Self::Start,
-            ["build"] => Self::BuildPage(None),
-            ["build", hash] => Self::BuildPage(Some(hash)),
-            ["statistics"] => Self::StatisticsPage,
+            [name @ ("style.css" | "page.js" | "icon.svg")] => Self::Asset(name),
+            [""] => Self::Page(Page::Start),
+            ["device"] => Self::Page(Page::Device),
+            ["build"] => Self::Page(Page::Build(None)),
+            ["build", hash] => Self::Page(Page::Build(Some(hash))),
+            ["statistics"] => Self::Page(Page::Statistics),
             ["api", "v1", "revision", version, target, subtarget] => {
                 Self::Revision(version, target, subtarget)
             }
@@ -152,7 +151,8 @@ impl<'a> Resource<'a> {
         match self {
             Self::Builds | Self::Prepare | Self::Report => "POST",
             Self::Build(_) => "GET, HEAD, DELETE",
-            Self::Stored(..) => "GET, HEAD",
+            Self::Page(Page::Device | Page::Build(Some(_))) => "GET, HEAD, POST",
+            Self::Stored(..) | Self::Asset(_) | Self::Page(_) => "GET, HEAD",
             _ => "GET",
         }
     }
@@ -203,13 +203,12 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
         Resource::Update => update::update(shared, &query).await,
         Resource::OpenApi => Ok(openapi::json()),
         Resource::Docs => Ok(openapi::page()),
-        Resource::Style => Ok(pages::style()),
-        Resource::Start => Ok(pages::jobs::start()),
-        Resource::BuildPage(hash) => {
-            let hash = hash.or_else(|| stats::value(&query, "hash"));
-            builds::page(shared, hash.unwrap_or_default()).await
-        }
-        Resource::StatisticsPage => stats::page(shared).await,
+        Resource::Asset(name) => Ok(match name {
+            "style.css" => pages::style(),
+            "page.js" => pages::script(),
+            _ => pages::icon(),
+        }),
+        Resource::Page(page) => Ok(website::answer(shared, peer, page, request).await),
         Resource::Revision(version, target, subtarget) => {
             catalog::revision(shared, version, &format!("{target}/{subtarget}")).await
         }

@@ -1,9 +1,8 @@
 //! The description of the API: `openapi.json` for programs, and the same as a page for people.
 
 use super::answer::{self, Answer};
-use crate::pages::{escape, page as frame};
+use crate::pages::{page as frame, Html};
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 const TEXT: &str = include_str!("openapi.json");
@@ -26,7 +25,7 @@ pub fn json() -> Answer {
 /// `GET /docs`
 pub fn page() -> Answer {
     let document = document();
-    let mut html = String::from(
+    let mut html = Html::new(
         "<h1>The interface</h1><p>For programs: <a href=\"/openapi.json\">openapi.json</a></p>",
     );
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
@@ -34,7 +33,7 @@ pub fn page() -> Answer {
             describe(&mut html, &method.to_uppercase(), path, operation);
         }
     }
-    html.push_str(
+    html.raw(
         "<h2>A request for a build</h2><table><tr><th>Field</th><th>Form</th><th>Meaning</th></tr>",
     );
     let fields = &document["components"]["schemas"]["BuildRequest"]["properties"];
@@ -42,47 +41,39 @@ pub fn page() -> Answer {
         let form = field["type"].as_str().unwrap_or("one of a list");
         let meaning = text(&field["description"])
             .unwrap_or_else(|| text(&field["example"]).unwrap_or_default());
-        row(&mut html, &[name, form, &meaning]);
+        html.fill(
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            &[name, &form, &meaning],
+        );
     }
-    html.push_str("</table>");
+    html.raw("</table>");
     frame("Interface", &html)
 }
 
-fn describe(html: &mut String, method: &str, path: &str, operation: &Value) {
+fn describe(html: &mut Html, method: &str, path: &str, operation: &Value) {
     let summary = text(&operation["summary"]).unwrap_or_default();
-    // Writing into a string can't fail.
-    let _ = write!(
-        html,
-        "<h2>{}</h2><p><code>{method} {}</code></p>",
-        escape(&summary),
-        escape(path)
+    html.fill(
+        "<h2>{}</h2><p><code>{} {}</code></p>",
+        &[&summary, &method, &path],
     );
     if let Some(words) = text(&operation["description"]).filter(|words| !words.is_empty()) {
-        let _ = write!(html, "<p>{}</p>", escape(&words));
+        html.fill("<p>{}</p>", &[&words]);
     }
-    html.push_str("<table>");
-    for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let name = text(&parameter["name"]).unwrap_or_default();
-        row(
-            html,
-            &[&name, &text(&parameter["description"]).unwrap_or_default()],
+    html.raw("<table>");
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let parameters = parameters.map(|parameter| (text(&parameter["name"]), parameter));
+    let responses = operation["responses"].as_object().into_iter().flatten();
+    let responses = responses.map(|(status, response)| (Some(status.clone()), response));
+    for (name, about) in parameters.chain(responses) {
+        html.fill(
+            "<tr><td>{}</td><td>{}</td></tr>",
+            &[
+                &name.unwrap_or_default(),
+                &text(&about["description"]).unwrap_or_default(),
+            ],
         );
     }
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        row(
-            html,
-            &[status, &text(&response["description"]).unwrap_or_default()],
-        );
-    }
-    html.push_str("</table>");
-}
-
-fn row(html: &mut String, cells: &[&str]) {
-    html.push_str("<tr>");
-    for cell in cells {
-        let _ = write!(html, "<td>{}</td>", escape(cell));
-    }
-    html.push_str("</tr>");
+    html.raw("</table>");
 }
 
 fn text(value: &Value) -> Option<String> {

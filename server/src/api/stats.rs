@@ -2,7 +2,6 @@
 
 use super::answer::{self, Answer};
 use super::{body, Shared};
-use crate::pages;
 use crate::queue::job::State;
 use crate::queue::tally;
 use crate::request::is_hash;
@@ -165,18 +164,6 @@ pub async fn failures(shared: &Shared, query: &str) -> Result<Answer, Error> {
     Ok(answer::text(200, &text))
 }
 
-/// `GET /statistics`, for people.
-///
-/// # Errors
-/// Where the queue can't be reached.
-pub async fn page(shared: &Shared) -> Result<Answer, Error> {
-    let waiting = shared.queue.waiting().await?;
-    Ok(pages::jobs::statistics(
-        &shared.queue.tally().await?,
-        waiting,
-    ))
-}
-
 /// `GET /metrics`, as Prometheus reads it.
 ///
 /// # Errors
@@ -265,19 +252,33 @@ pub async fn report(
         let words = "A report has a request_hash, and a result that is `good` or `bad`";
         return Ok(answer::refusal(400, words));
     };
-    let found = shared.queue.find(hash).await?;
-    let Some(found) = found.filter(|found| found.job.state == State::Finished) else {
+    if !judge(shared, turn, hash, result).await? {
         return Ok(answer::refusal(404, "There is no such image"));
-    };
-    // One voice for each: who reports again is thanked, and not counted.
-    if shared.reporters.is_new(format!("{turn} {hash}")) {
-        let things = [result.to_owned(), tally::thing(result, &found.job.request)];
-        shared.queue.count(&things).await?;
     }
     Ok(answer::json(
         200,
         &json!({"status": 200, "detail": "thank you"}),
     ))
+}
+
+/// Counts how an image did, once for everybody. False where there is no such image, or `result` is neither `good` nor `bad`.
+///
+/// # Errors
+/// Where the queue can't be reached.
+pub async fn judge(shared: &Shared, turn: String, hash: &str, result: &str) -> Result<bool, Error> {
+    if !is_hash(hash) || !["good", "bad"].contains(&result) {
+        return Ok(false);
+    }
+    let found = shared.queue.find(hash).await?;
+    let Some(found) = found.filter(|found| found.job.state == State::Finished) else {
+        return Ok(false);
+    };
+    // Who reports again is thanked, and not counted.
+    if shared.reporters.is_new(format!("{turn} {hash}")) {
+        let things = [result.to_owned(), tally::thing(result, &found.job.request)];
+        shared.queue.count(&things).await?;
+    }
+    Ok(true)
 }
 
 /// What a router's agent tells: `{from, to: {version, revision}, target, profile, result: "confirmed" | "differs"}`. It names no

@@ -73,6 +73,9 @@ pub struct Job {
     pub lease: String,
     /// Fields of the answer that the build has found out so far.
     pub fields: Map<String, Value>,
+    /// The names of its files in the store, once it is done. Not of the answer, whose fields are the public server's.
+    #[serde(default)]
+    pub files: Vec<String>,
     /// When it was asked for.
     pub enqueued: SystemTime,
     /// When it ended.
@@ -90,6 +93,7 @@ impl Job {
             attempt: 0,
             lease: String::new(),
             fields: Map::new(),
+            files: Vec::new(),
             enqueued: SystemTime::now(),
             ended: None,
         }

@@ -319,7 +319,10 @@ impl Reader<'_> {
     }
 
     fn defaults(&mut self, longest: usize) -> Option<String> {
-        let text = self.optional_string("defaults")?;
+        // The firmware selector always sends one, empty where there is none.
+        let text = self
+            .optional_string("defaults")
+            .filter(|text| !text.is_empty())?;
         if text.chars().count() > longest {
             let words = format!("String should have at most {longest} characters");
             self.complain(

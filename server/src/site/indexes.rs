@@ -60,7 +60,7 @@ pub async fn all(
         return Ok(Arc::default());
     }
     let place = format!("{path} {name} {architecture}");
-    if let Some(known) = site.parsed(&place) {
+    if let Some(known) = site.indexes.get(&place) {
         return Ok(known);
     }
     let packages = format!("{path}/packages/{architecture}");
@@ -71,7 +71,7 @@ pub async fn all(
     let own = target(site, &format!("{path}/targets/{name}")).await?;
     index.extend(own["packages"].as_object().cloned().unwrap_or_default());
     let index = Arc::new(index);
-    site.keep_parsed(&place, &index);
+    site.indexes.keep(&place, &index);
     Ok(index)
 }
 

@@ -1,11 +1,13 @@
 //! Reads files of the download site, and keeps them for a while.
 
+pub mod devices;
 pub mod indexes;
 pub mod profiles;
 pub mod releases;
 
 use crate::Error;
-use serde_json::Value;
+use devices::Device;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ const LONGEST: u64 = 32 << 20;
 const KEPT: usize = 64 << 20;
 /// How many files are kept, those that aren't there included.
 const ENTRIES: usize = 512;
-/// How many indexes are kept ready: each has some 10,000 packages, 2 MB.
+/// How many indexes, and how many lists of devices, are kept ready: each has some 10,000 packages, 2 MB.
 const PARSED: usize = 8;
 /// How many files are fetched at once.
 const AT_ONCE: usize = 16;
@@ -53,11 +55,39 @@ pub struct Site {
     agent: ureq::Agent,
     kept: Arc<Mutex<HashMap<String, (Instant, Fetched)>>>,
     turns: Arc<Semaphore>,
-    parsed: Arc<Mutex<HashMap<String, (Instant, Index)>>>,
+    /// Name → version.
+    indexes: Arc<Ready<Map<String, Value>>>,
+    devices: Arc<Ready<Vec<Device>>>,
 }
 
-/// Name → version.
-type Index = Arc<serde_json::Map<String, Value>>;
+/// What was made of files, kept as long as those count as fresh.
+#[derive(Debug)]
+struct Ready<T> {
+    lifetime: Duration,
+    things: Mutex<HashMap<String, (Instant, Arc<T>)>>,
+}
+
+impl<T> Ready<T> {
+    fn new(lifetime: Duration) -> Arc<Self> {
+        let things = Mutex::default();
+        Arc::new(Self { lifetime, things })
+    }
+
+    /// What was made a moment ago.
+    fn get(&self, place: &str) -> Option<Arc<T>> {
+        let things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, thing) = things.get(place)?;
+        (since.elapsed() < self.lifetime).then(|| thing.clone())
+    }
+
+    fn keep(&self, place: &str, thing: &Arc<T>) {
+        let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
+        things.retain(|_, (since, _)| since.elapsed() < self.lifetime);
+        if things.len() < PARSED && !self.lifetime.is_zero() {
+            things.insert(place.to_owned(), (Instant::now(), thing.clone()));
+        }
+    }
+}
 
 impl Site {
     /// The site at `url`, whose files count as fresh for `lifetime`.
@@ -72,7 +102,8 @@ impl Site {
             agent,
             kept: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
-            parsed: Arc::default(),
+            indexes: Ready::new(lifetime),
+            devices: Ready::new(lifetime),
         }
     }
 
@@ -102,21 +133,6 @@ impl Site {
             .map_err(|why| Error::Upstream(name, why))?;
         self.keep(path, &fetched);
         Ok(fetched)
-    }
-
-    /// An index that was made a moment ago.
-    fn parsed(&self, place: &str) -> Option<Index> {
-        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, index) = parsed.get(place)?;
-        (since.elapsed() < self.lifetime).then(|| index.clone())
-    }
-
-    fn keep_parsed(&self, place: &str, index: &Index) {
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        parsed.retain(|_, (since, _)| since.elapsed() < self.lifetime);
-        if parsed.len() < PARSED && !self.lifetime.is_zero() {
-            parsed.insert(place.to_owned(), (Instant::now(), index.clone()));
-        }
     }
 
     fn fresh(&self, path: &str) -> Option<Fetched> {

@@ -199,9 +199,8 @@ impl Workshop {
         let manifest = self.manifest(job, &room, &packages, deadline).await?;
         self.image(job, &room, &packages, &manifest, deadline)
             .await?;
-        place
-            .keep_plain_files()
-            .map_err(|error| Failure::Build(format!("The images could not be read: {error}")))?;
+        let unreadable = |error| Failure::Build(format!("The images could not be read: {error}"));
+        place.keep_plain_files().map_err(unreadable)?;
         self.complete(job, &place).await?;
         if let Some(name) = builder.folder.file_name().and_then(|name| name.to_str()) {
             // One of the download site's is called by its sum; who builds the image again needs the same.
@@ -210,6 +209,7 @@ impl Workshop {
             }
         }
         let result = result(job, &place, &packages, manifest)?;
+        job.files = place.names().map_err(unreadable)?;
         place
             .keep()
             .map_err(|error| Failure::Build(format!("The images could not be stored: {error}")))?;

@@ -80,6 +80,18 @@ impl Place {
         Ok(())
     }
 
+    /// The names of its files, in order.
+    ///
+    /// # Errors
+    /// Where they can't be read.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(&self.bin)?;
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<String>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
     /// Makes the images seen.
     ///
     /// # Errors

@@ -94,8 +94,24 @@ pub fn generate(dir: &Path, options: &Options) -> Result<(), Error> {
         for target in devices::targets() {
             generate_target(&root, release, target, options)?;
         }
+        write(
+            &root.join(".overview.json"),
+            overview(release).to_string().as_bytes(),
+        )?;
     }
     Ok(())
+}
+
+/// All devices of a release, as the firmware selector and the upgrade server's page look for them.
+fn overview(release: &Release) -> Value {
+    let mut profiles: Vec<Value> = Vec::new();
+    for target in devices::targets() {
+        profiles.extend(target.profiles.iter().map(|profile| {
+            let titles = profiles::entry(profile, "", Vec::new())["titles"].take();
+            json!({"id": profile.id, "target": target.name, "titles": titles})
+        }));
+    }
+    json!({"release": release.version, "profiles": profiles})
 }
 
 fn generate_target(
