@@ -64,6 +64,12 @@ export default defineConfig([
 		}
 	},
 	{
+		files: [ 'server/src/pages/*.js' ],
+		plugins: { js },
+		extends: [ 'js/recommended' ],
+		languageOptions: { sourceType: 'script', ecmaVersion: 2026, globals: globals.browser }
+	},
+	{
 		files: [ 'tests/browser/**/*.js' ],
 		plugins: { js },
 		extends: [ 'js/recommended' ],

@@ -14,7 +14,7 @@ const share = join(repository, 'openwrt-package/luci-app-attended-sysupgrade/fil
 
 test('LuCI\'s eslint settings, and children as lists', async () => {
 	const eslint = new ESLint({ cwd: repository, overrideConfigFile: join(repository, 'tests/browser/eslint.config.js') });
-	const results = await eslint.lintFiles([ 'luci-static', 'tests/browser', 'tests/page-host/static', 'openwrt-package/luci-app-attended-sysupgrade/files' ]);
+	const results = await eslint.lintFiles([ 'luci-static', 'tests/browser', 'tests/page-host/static', 'server/src/pages', 'openwrt-package/luci-app-attended-sysupgrade/files' ]);
 
 	assert.ok(results.length > 20, 'it found the files');
 	assert.equal((await eslint.loadFormatter('stylish')).format(results), '');

@@ -66,7 +66,7 @@ fn add<'a>(table: &mut BTreeMap<&'a str, Counts>, name: &'a str, place: usize, c
 fn days(tally: &Tally) -> Html {
     let today = time::day(SystemTime::now());
     let mut html = Html::new(
-        "<h2>The last days</h2><table class=\"numbers days\"><thead><tr><th scope=\"col\">Day</th><th scope=\"col\">Requests</th>\
+        "<h2>The last days</h2><table class=\"numbers\"><thead><tr><th scope=\"col\">Day</th><th scope=\"col\">Requests</th>\
          <th scope=\"col\">Cached</th><th scope=\"col\">Built</th><th scope=\"col\">Failed</th></tr></thead><tbody>",
     );
     let series = ["requests", "cache-hits", "successes", "failures"]
