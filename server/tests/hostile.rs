@@ -114,6 +114,154 @@ fn fields_with_more_than_names_in_them() {
     );
 }
 
+/// CVE-2024-54143 of the public server: its hash of a request was so short that another request with the same could be
+/// found, and a package's name could hold a command for the shell that ran `make`. Together, whoever was clever enough gave
+/// others his image.
+#[test]
+fn the_hash_collision_and_command_injection_of_cve_2024_54143() {
+    let world = World::new(|_| {});
+    let ask = |packages: &[&str]| {
+        let request = json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink_archer-c7-v2",
+            "packages": packages, "client": "test/1.0"});
+        post(world.addr(), &request)
+    };
+    // Words for the shell that runs recipes, for make itself, and for the program behind; none reaches them.
+    let marker = world.dir.path().join("marker");
+    let marker = marker.display();
+    for name in [
+        format!("`touch {marker}`"),
+        format!("tmux;touch\t{marker}"),
+        format!("$(shell touch {marker})"),
+        format!("tmux' PROFILE='x && touch {marker} #"),
+        "$(eval x)".to_owned(),
+        "--add-arch".to_owned() + "=x y",
+    ] {
+        assert_eq!(ask(&[&name]).status, 422, "{name}");
+    }
+    // What has the form of a name and looks like an option is only a package that isn't there, or to be left out.
+    for name in ["--help", "-f", "-"] {
+        let ended = common::finish(world.addr(), &ask(&[name]));
+        assert!([200, 500].contains(&ended.status), "{name}");
+    }
+    assert!(!world.dir.path().join("marker").exists());
+    // All 256 bits of the sum name a request, wherever it is named: job, folder, journal.
+    let mut seen = std::collections::BTreeSet::new();
+    for packages in [
+        &["luci", "tmux"][..],
+        &["lucitmux"],
+        &["luci-tmux"],
+        &["luci", "-tmux"],
+        &[],
+    ] {
+        let hash = ask(packages).json()["request_hash"].clone();
+        let hash = hash.as_str().expect("hash").to_owned();
+        assert!(
+            hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{hash}"
+        );
+        assert!(seen.insert(hash), "{packages:?}");
+    }
+    let hash = seen.first().expect("hash");
+    for short in [&hash[..12], &hash[..32], &hash[..63]] {
+        let path = format!("/api/v1/build/{short}");
+        assert_eq!(get(world.addr(), &path).status, 404, "{short}");
+    }
+    let done = common::finish(world.addr(), &ask(&["luci", "tmux"])).json();
+    assert_eq!(done["bin_dir"], done["request_hash"]);
+}
+
+/// `..` and NUL in every field there is: refused, or no more than text.
+#[test]
+fn dots_and_nul_in_every_field() {
+    let world = World::new(|config| config.allow_defaults = true);
+    let good = json!({"distro": "openwrt", "version": "24.10.2", "version_code": "", "target": "ath79/generic",
+        "profile": "tplink_archer-c7-v2", "packages": ["tmux"], "packages_versions": {}, "diff_packages": false,
+        "defaults": "x", "rootfs_size_mb": 100, "filesystem": "squashfs", "repositories": {}, "repositories_mode": "append",
+        "repository_keys": [], "client": "test/1.0"});
+    let before: Vec<_> = fs::read_dir(world.dir.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
+    for text in ["..", "../..", "../../../../tmp/x", "a\0b", "\0", "..\0"] {
+        for (field, value) in good.as_object().expect("fields") {
+            let values = match value {
+                Value::Object(_) => vec![json!({text: "1"}), json!({"x": text})],
+                Value::Array(_) => vec![json!([text])],
+                _ => vec![json!(text)],
+            };
+            for value in values {
+                let mut request = good.clone();
+                request[field] = value;
+                let answer = post(world.addr(), &request);
+                let harmless = match field.as_str() {
+                    // Text that is in no path and no argument.
+                    "client" | "defaults" | "repository_keys" => true,
+                    // Dots alone have the form of a name, but there is no such thing.
+                    "packages" | "packages_versions" | "version_code" => text == "..",
+                    _ => false,
+                };
+                let expected: &[u16] = if harmless {
+                    &[200, 202, 500]
+                } else {
+                    &[400, 422]
+                };
+                assert!(
+                    expected.contains(&answer.status),
+                    "{field} {text:?}: {answer:?}"
+                );
+                if answer.status == 202 {
+                    common::finish(world.addr(), &answer);
+                }
+            }
+        }
+    }
+    let after: Vec<_> = fs::read_dir(world.dir.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
+    assert_eq!(before.len(), after.len(), "{after:?}");
+    for entry in fs::read_dir(world.store()).expect("store") {
+        let name = entry
+            .expect("entry")
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        assert!(name.len() == 64, "{name}");
+    }
+}
+
+/// A request for 5,000 packages is built, or told which of them is missing; the next one is built.
+#[test]
+fn five_thousand_packages() {
+    let world = World::new(|_| {});
+    let names: Vec<String> = (0..5000)
+        .map(|number| format!("package-{number}"))
+        .collect();
+    let versions: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), json!("1.0-r1")))
+        .collect();
+    let with = |field: &str, value: Value| {
+        let mut request = json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink_archer-c7-v2",
+            "client": "test/1.0"});
+        request[field] = value;
+        common::finish(world.addr(), &post(world.addr(), &request))
+    };
+    for failed in [
+        with("packages", json!(names)),
+        with("packages_versions", versions.into()),
+    ] {
+        let json = failed.json();
+        let words = json["detail"].as_str().expect("detail");
+        assert!(
+            failed.status == 500 && words.contains("missing (package-"),
+            "{:.200}",
+            words
+        );
+    }
+    assert_eq!(with("packages", json!(["tmux"])).status, 200);
+}
+
 /// Values of the wrong type are complaints of the right form.
 #[test]
 fn fields_of_another_type() {
@@ -267,4 +415,29 @@ fn a_download_site_that_goes_away() {
         502
     );
     drop(dir);
+}
+
+/// A download site that is away for a while: who asks meanwhile hears so, and afterwards all is as before.
+#[test]
+fn a_download_site_that_comes_back() {
+    let world = World::new(|_| {});
+    let request = |package: &str| {
+        json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink_archer-c7-v2", "packages": [package],
+            "client": "test/1.0"})
+    };
+    let done = common::finish(world.addr(), &post(world.addr(), &request("tmux")));
+    assert_eq!(done.status, 200);
+    let World { server, site, dir } = world;
+    let (addr, root) = (site.addr(), dir.path().join("site"));
+    drop(site);
+    let refused = post(server.addr, &request("luci"));
+    assert_eq!(refused.status, 502);
+    assert_eq!(
+        post(server.addr, &request("tmux")).status,
+        200,
+        "what is built needs no site"
+    );
+    let _site = upstream::serve(&root, addr).expect("the same address");
+    let done = common::finish(server.addr, &post(server.addr, &request("luci")));
+    assert_eq!(done.status, 200, "{done:?}");
 }

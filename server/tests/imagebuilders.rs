@@ -165,6 +165,9 @@ fn none_that_can_not_be_trusted() {
     ];
     for (words, change) in cases {
         let world = Archives::new();
+        let good = ["sha256sums", "sha256sums.sig"]
+            .map(|name| (world.site(name), fs::read(world.site(name))));
+        let archive = fs::read(world.archive()).expect("archive");
         change(&world);
         let site = serve(&world.dir.path().join("site"), usize::MAX);
         let server = start(&world, &site, true);
@@ -179,6 +182,12 @@ fn none_that_can_not_be_trusted() {
             "{words}: {:?}",
             world.unpacked()
         );
+        // When the site is put right, the next job works.
+        fs::write(world.archive(), archive).expect("archive");
+        for (path, bytes) in good {
+            fs::write(path, bytes.expect("file")).expect("file");
+        }
+        assert_eq!(build(&server, &["tmux"]).status, 200, "{words}");
     }
     let world = Archives::new();
     let site = serve(&world.dir.path().join("site"), usize::MAX);
@@ -187,4 +196,31 @@ fn none_that_can_not_be_trusted() {
         detail,
         "Error: There is no ImageBuilder for 24.10.2 x86/64 on this server"
     );
+}
+
+/// What lies there of an earlier download, whoever wrote it, is never more than a beginning of the right file.
+#[test]
+fn a_poisoned_cache_file() {
+    let world = Archives::new();
+    let site = serve(&world.dir.path().join("site"), usize::MAX);
+    let archive = fs::read(world.archive()).expect("archive");
+    let sum = mini_imagebuilder::sha256_hex(&archive);
+    let root = world.dir.path().join("imagebuilders/24.10.2/x86/64");
+    fs::create_dir_all(&root).expect("folder");
+    let mut longer = archive.clone();
+    longer.extend([0; 100]);
+    let poison = [
+        b"#!/bin/sh\ntouch /tmp/poisoned\n".to_vec(),
+        vec![0; 1 << 16],
+        longer,
+    ];
+    for bytes in poison {
+        fs::write(root.join(format!(".{sum}.archive")), bytes).expect("poison");
+        let server = start(&world, &site, true);
+        assert_eq!(build(&server, &["tmux"]).status, 200);
+        assert_eq!(world.unpacked(), [sum.as_str()]);
+        drop(server);
+        fs::remove_dir_all(root.join(&sum)).expect("removed");
+        fs::remove_dir_all(world.dir.path().join("store")).expect("removed");
+    }
 }

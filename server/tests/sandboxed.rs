@@ -130,6 +130,62 @@ fn no_way_out() {
     );
 }
 
+/// A script for the first boot is only a file to a build. Even if an ImageBuilder ran it, it would find neither the server's
+/// files nor its ImageBuilder, nor a way to change what another build gets.
+#[test]
+fn a_defaults_script_that_tries_to_leave_its_sandbox() {
+    let Some(world) = world(|_| {}) else { return };
+    let secret = world.dir.path().join("secret");
+    fs::write(&secret, "secret").expect("file");
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let script = format!(
+        "#!/bin/sh\ncat {0} && echo READ\ncat /proc/1/root{0} /proc/*/cwd/../secret && echo READ\n\
+         echo x > {1}/Makefile && echo WROTE\nmkdir -p {2} && echo x > {2}/stolen && ls {2}/.. && echo STORED\n\
+         echo changed > /files/etc/uci-defaults/99-asu-defaults && echo CHANGED\nmount -t tmpfs x /usr && echo MOUNTED\n\
+         touch /tmp/later; ls /images; echo ran\n",
+        secret.display(),
+        builder.display(),
+        world.store().display(),
+    );
+    let program = "#!/bin/sh\n[ $1 = image ] || exec ./real \"$@\"\nsh /files/etc/uci-defaults/99-asu-defaults\nexit 1\n";
+    fs::write(builder.join(folder::PROGRAM), program).expect("script");
+    let mut asked = request();
+    asked["defaults"] = json!(script);
+    let ended = finish(world.addr(), &post(world.addr(), &asked));
+    let said = stdout(&ended);
+    assert!(ended.status == 500 && said.ends_with("ran\n"), "{said}");
+    for word in ["READ", "WROTE", "CHANGED", "MOUNTED", "secret"] {
+        assert!(!said.contains(word), "{word}: {said}");
+    }
+    // A folder it made where the store would be was of its own room.
+    assert_eq!(fs::read_dir(world.store()).expect("store").count(), 0);
+    let makefile = fs::read_to_string(builder.join("Makefile")).expect("Makefile");
+    assert!(makefile.contains("mini-imagebuilder"));
+    // As ImageBuilders really do it: it is in the image, byte for byte, and nobody ran it.
+    fs::copy(builder.join("real"), builder.join(folder::PROGRAM)).expect("program");
+    let done = finish(
+        world.addr(),
+        &post(world.addr(), &{
+            let mut asked = asked.clone();
+            asked["packages"] = json!(["luci"]);
+            asked
+        }),
+    );
+    let json = done.json();
+    assert_eq!(done.status, 200, "{json}");
+    assert!(!json["stdout"].to_string().contains("ran\\n"), "{json}");
+    let path = format!(
+        "/store/{}/{}",
+        json["bin_dir"].as_str().expect("folder"),
+        json["images"][0]["name"].as_str().expect("image")
+    );
+    let file = world.dir.path().join("image");
+    fs::write(&file, get(world.addr(), &path).body).expect("file");
+    let content = payload::read(&file).expect("payload");
+    let kept = content.files.get("/etc/uci-defaults/99-asu-defaults");
+    assert_eq!(kept, Some(&script));
+}
+
 /// The download site, through the proxy, and nothing else.
 #[test]
 fn the_network_is_the_download_site() {

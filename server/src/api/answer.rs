@@ -42,11 +42,18 @@ pub fn internal_error() -> Answer {
 
 /// Something the server needs could not be had.
 pub fn failure(error: &Error) -> Answer {
-    let status = match error {
-        Error::Upstream(..) => 502,
-        Error::Io(..) | Error::Queue(_) => 503,
-    };
-    refusal(status, &error.to_string())
+    match error {
+        Error::Upstream(..) => refusal(502, &error.to_string()),
+        Error::Queue(_) => refusal(503, &error.to_string()),
+        // Where the server keeps its things is for who runs it.
+        Error::Io(_, why) => {
+            eprintln!("{error}");
+            refusal(
+                503,
+                &format!("The server could not keep what it has to: {why}"),
+            )
+        }
+    }
 }
 
 /// There is nothing of that name.

@@ -2,10 +2,13 @@
 
 use crate::config::Lifetimes;
 use crate::request::BuildRequest;
-use crate::time;
+use crate::{time, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
+
+/// How long a failure is remembered whose reason may pass: long enough for everybody who waits to hear of it.
+const PASSING: Duration = Duration::from_secs(60);
 
 /// Where a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +79,9 @@ pub struct Job {
     /// The names of its files in the store, once it is done. Not of the answer, whose fields are the public server's.
     #[serde(default)]
     pub files: Vec<String>,
+    /// Whether it failed for a reason of the server's own that may pass: then it is worth another trial soon.
+    #[serde(default)]
+    pub passing: bool,
     /// When it was asked for.
     pub enqueued: SystemTime,
     /// When it ended.
@@ -94,6 +100,7 @@ impl Job {
             lease: String::new(),
             fields: Map::new(),
             files: Vec::new(),
+            passing: false,
             enqueued: SystemTime::now(),
             ended: None,
         }
@@ -131,6 +138,29 @@ impl Job {
         self.ended = Some(SystemTime::now());
     }
 
+    /// The same as a failure: its result could not be kept, and its images with it.
+    pub fn unkept(mut self, error: &Error) -> Self {
+        let why = match error {
+            Error::Io(_, error) => error.to_string(),
+            other => other.to_string(),
+        };
+        self.fields.clear();
+        self.set(
+            "detail",
+            format!("Error: The result could not be kept: {why}"),
+        );
+        self.set("stderr", "");
+        self.set("imagebuilder_status", "failed");
+        self.passing = true;
+        self.end(State::Failed);
+        self
+    }
+
+    /// Whether it has ended and only its frame is in memory.
+    pub fn is_shelved(&self) -> bool {
+        self.state.is_end() && self.fields.is_empty()
+    }
+
     /// The folder of the store with its images. Every attempt has its own, so that none can spoil another's.
     pub fn folder(&self) -> String {
         self.folder_of(self.attempt)
@@ -157,7 +187,9 @@ impl Job {
     }
 
     fn lifetime(&self, lifetimes: &Lifetimes) -> Duration {
-        if self.state == State::Failed {
+        if self.state == State::Failed && self.passing {
+            lifetimes.failure.min(PASSING)
+        } else if self.state == State::Failed {
             lifetimes.failure
         } else if self.request.defaults.is_some() {
             lifetimes.defaults

@@ -6,6 +6,7 @@ use super::tally::Tally;
 use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
+use crate::worker::place;
 use crate::{Config, Error};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ type Turn = (u64, u64);
 
 #[derive(Debug)]
 struct Known {
-    /// With a journal, the fields of a job that has ended are in its file only.
+    /// With a journal, the fields of a job that has ended are in its file only, unless that could not be written.
     job: Job,
     turn: Turn,
 }
@@ -141,7 +142,7 @@ impl Local {
             _ => 0,
         };
         let job = match &inner.journal {
-            Some(journal) if known.job.state.is_end() => journal.read(hash),
+            Some(journal) if known.job.is_shelved() => journal.read(hash),
             _ => Some(known.job.clone()),
         };
         if job.is_none() {
@@ -212,25 +213,29 @@ impl Local {
             _ => return Ok(false),
         }
         let written = inner.write(job);
-        inner.shelve(job.clone());
-        if written.is_err() {
-            // It can't be read from there: it is asked for again.
-            inner.forget(&job.hash);
+        match &written {
+            Ok(()) => inner.shelve(job.clone()),
+            // Who waits for it hears so; what this process knows of it is all there is.
+            Err(error) => {
+                let failed = job.clone().unkept(error);
+                let turn = Turn::default();
+                let hash = failed.hash.clone();
+                inner.jobs.insert(hash, Known { job: failed, turn });
+            }
         }
         written.map(|()| true)
     }
 
     /// See [`super::Queue::delete`].
-    pub fn delete(&self, hash: &str) -> bool {
+    pub fn delete(&self, hash: &str) -> Result<bool, Error> {
         let mut inner = self.lock();
-        let done = inner
-            .jobs
-            .get(hash)
-            .is_some_and(|known| known.job.state.is_end());
-        if done {
-            inner.forget(hash);
-        }
-        done
+        let folder = match inner.jobs.get(hash) {
+            Some(known) if known.job.state.is_end() => inner.store.join(known.job.folder()),
+            _ => return Ok(false),
+        };
+        place::remove_if_there(&folder).map_err(Error::io(&folder))?;
+        inner.forget(hash);
+        Ok(true)
     }
 
     /// See [`super::Queue::tidy`].
@@ -282,8 +287,11 @@ impl Inner {
         {
             let name = entry.file_name().to_string_lossy().into_owned();
             let ours = name.trim_start_matches('.').get(..64).is_some_and(is_hash);
-            if ours && !kept.contains(&name) {
-                let _ = std::fs::remove_dir_all(entry.path());
+            if !ours || kept.contains(&name) {
+                continue;
+            }
+            if let Err(error) = place::remove_if_there(&entry.path()) {
+                eprintln!("{} could not be removed: {error}", entry.path().display());
             }
         }
     }
@@ -323,8 +331,11 @@ impl Inner {
         if let Some(journal) = &self.journal {
             journal.remove(hash);
         }
-        // A failed build has no folder.
-        let _ = std::fs::remove_dir_all(self.store.join(known.job.folder()));
+        let folder = self.store.join(known.job.folder());
+        if let Err(error) = place::remove_if_there(&folder) {
+            // The next start of the server tries again.
+            eprintln!("{} could not be removed: {error}", folder.display());
+        }
     }
 }
 
@@ -409,8 +420,11 @@ mod tests {
         let there = ["a", "b", "c", "d"].map(|name| known(&queue, name).is_some());
         assert_eq!(there, [false, false, true, true]);
         assert!(!folder("a").exists() && folder("c").exists());
-        assert!(queue.delete(&"c".repeat(64)) && !folder("c").exists());
-        assert!(!queue.delete(&"d".repeat(64)), "it still waits");
+        assert!(queue.delete(&"c".repeat(64)).expect("deleted") && !folder("c").exists());
+        assert!(
+            !queue.delete(&"d".repeat(64)).expect("queue"),
+            "it still waits"
+        );
     }
 
     /// A restart forgets nothing: what waited waits, what ran waits again, what was done can be read.
@@ -431,6 +445,52 @@ mod tests {
         assert_eq!(found.job.fields["detail"], "done");
         assert_eq!(known(&second, "b"), Some((State::Queued, 0)));
         assert_eq!(known(&second, "c"), Some((State::Queued, 1)));
+    }
+
+    /// Who waits for a build hears that its result could not be kept, and a restart builds it again.
+    #[tokio::test]
+    async fn a_result_that_can_not_be_kept() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let state = dir.path().join("state");
+        let open = || queue(|config| config.state = Some(state.clone()));
+        let first = open();
+        first.enqueue(job("a", "x")).expect("room");
+        let mut taken = first.take().await;
+        taken.set("detail", "done");
+        taken.end(State::Finished);
+        let (jobs, away) = (state.join("jobs"), dir.path().join("away"));
+        std::fs::rename(&jobs, &away).expect("moved");
+        assert!(first.finish(&taken).is_err());
+        let found = first.find(&taken.hash).expect("queue").expect("job");
+        assert_eq!(found.job.state, State::Failed);
+        let words = found.job.fields["detail"].as_str().expect("detail");
+        assert!(
+            words.starts_with("Error: The result could not be kept: No such file"),
+            "{words}"
+        );
+        std::fs::rename(&away, &jobs).expect("moved");
+        drop(first);
+        assert_eq!(known(&open(), "a"), Some((State::Queued, 0)));
+    }
+
+    /// Files that can't be removed are no secret to who wants them gone.
+    #[tokio::test]
+    async fn images_that_can_not_be_removed() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let queue = queue(|config| config.store = dir.path().to_owned());
+        queue.enqueue(job("a", "x")).expect("room");
+        // No folder: it can't be removed as one.
+        let place = dir.path().join("a".repeat(64));
+        std::fs::write(&place, "").expect("file");
+        finish(&queue, queue.take().await);
+        assert!(queue.delete(&"a".repeat(64)).is_err());
+        assert_eq!(
+            known(&queue, "a"),
+            Some((State::Finished, 0)),
+            "still known"
+        );
+        std::fs::remove_file(&place).expect("removed");
+        assert!(queue.delete(&"a".repeat(64)).expect("deleted"));
     }
 
     #[tokio::test]

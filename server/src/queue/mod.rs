@@ -142,10 +142,10 @@ impl Queue {
     /// Forgets a build that is done, with its images. False if there is none, or it is not done.
     ///
     /// # Errors
-    /// Where the queue can't be reached.
+    /// Where the queue can't be reached, or the images not be removed; then the build is still known.
     pub async fn delete(&self, hash: &str) -> Result<bool, Error> {
         match self {
-            Self::Local(queue) => Ok(queue.delete(hash)),
+            Self::Local(queue) => queue.delete(hash),
             Self::Shared(queue) => queue.delete(hash).await,
         }
     }

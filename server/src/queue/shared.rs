@@ -13,6 +13,7 @@ use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
 use crate::signing::seal::Seal;
+use crate::worker::place;
 use crate::{time, Config, Error};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamAutoClaimReply, StreamReadReply};
@@ -342,29 +343,39 @@ impl Shared {
         let Some(Found { job, .. }) = found else {
             return Ok(false);
         };
+        self.remove_files(&job.folder())?;
         self.forget(&format!("{hash} {}", job.folder())).await?;
         Ok(true)
     }
 
     /// Forgets a job that is done, written as among those done: hash and folder.
     async fn forget(&self, done: &str) -> Result<(), Error> {
-        let (hash, folder) = done.split_once(' ').unwrap_or_default();
+        let (hash, _) = done.split_once(' ').unwrap_or_default();
         let () = redis::pipe()
             .del(done_key(hash))
             .zrem(key("done"), done)
             .query_async(&mut self.redis.clone())
             .await
             .map_err(wrong)?;
-        self.remove_files(folder);
         Ok(())
     }
 
     /// Removes the images of a job. What Redis says is not what leads out of the store.
-    fn remove_files(&self, folder: &str) {
-        if folder.get(..64).is_some_and(is_hash) && !folder.contains('/') {
-            // A failed build has no folder.
-            let _ = std::fs::remove_dir_all(self.store.join(folder));
+    fn remove_files(&self, folder: &str) -> Result<(), Error> {
+        if !folder.get(..64).is_some_and(is_hash) || folder.contains('/') {
+            return Ok(());
         }
+        let folder = self.store.join(folder);
+        place::remove_if_there(&folder).map_err(Error::io(&folder))
+    }
+
+    /// The same where nobody waits for it: what goes wrong is said on stderr.
+    fn try_remove_files(&self, folder: &str) -> bool {
+        let removed = self.remove_files(folder);
+        if let Err(error) = &removed {
+            eprintln!("Images could not be removed: {error}");
+        }
+        removed.is_ok()
     }
 
     /// See [`super::Queue::tidy`].
@@ -379,8 +390,9 @@ impl Shared {
             // The same request may have been built again meanwhile; that one is not stale, and has its own entry.
             let (hash, folder) = done.split_once(' ').unwrap_or_default();
             let current = self.find(hash).await?.map(|found| found.job.folder());
-            if current.as_deref() != Some(folder) {
-                self.remove_files(folder);
+            // What can't be removed stays among those done, and is tried again.
+            if current.as_deref() != Some(folder) && !self.try_remove_files(folder) {
+                continue;
             }
             let () = redis.zrem(key("done"), &done).await.map_err(wrong)?;
         }
@@ -390,7 +402,10 @@ impl Shared {
             let last = isize::try_from(surplus).unwrap_or(isize::MAX) - 1;
             let oldest: Vec<String> = redis.zrange(key("done"), 0, last).await.map_err(wrong)?;
             for done in oldest {
-                self.forget(&done).await?;
+                let (_, folder) = done.split_once(' ').unwrap_or_default();
+                if self.try_remove_files(folder) {
+                    self.forget(&done).await?;
+                }
             }
         }
         Ok(())

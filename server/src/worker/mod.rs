@@ -45,8 +45,10 @@ pub struct Workshop {
 
 /// Why a build came to nothing.
 enum Failure {
-    /// What goes into the answer.
+    /// What was asked for can't be built; what goes into the answer.
     Build(String),
+    /// This server could not build it just now; what goes into the answer.
+    Here(String),
     /// The job is another worker's meanwhile.
     Lost,
     /// The queue can't be reached.
@@ -55,7 +57,10 @@ enum Failure {
 
 impl From<Stopped> for Failure {
     fn from(stopped: Stopped) -> Self {
-        Self::Build(stopped.to_string())
+        match stopped {
+            Stopped::Io(_) => Self::Here(stopped.to_string()),
+            _ => Self::Build(stopped.to_string()),
+        }
     }
 }
 
@@ -111,6 +116,11 @@ impl Workshop {
             Ok(()) => (State::Finished, "done"),
             Err(Failure::Build(words)) => {
                 job.set("detail", format!("Error: {words}"));
+                (State::Failed, "failed")
+            }
+            Err(Failure::Here(words)) => {
+                job.set("detail", format!("Error: {words}"));
+                job.passing = true;
                 (State::Failed, "failed")
             }
             Err(Failure::Lost) => return Ok(()),
@@ -172,7 +182,7 @@ impl Workshop {
             .builders
             .get(version, target)
             .await
-            .map_err(Failure::Build)?;
+            .map_err(Failure::Here)?;
         // Fetching an ImageBuilder is not counted: others will use it too.
         let deadline = Instant::now() + self.config.job_timeout;
         for folder in job.former_folders() {
@@ -180,10 +190,10 @@ impl Workshop {
             self.rooms.clear_former(&folder);
         }
         let place = Place::new(&self.config.store, &job.folder())
-            .map_err(|error| Failure::Build(format!("There is no room for images: {error}")))?;
+            .map_err(|error| Failure::Here(format!("There is no room for images: {error}")))?;
         if let Some(script) = &job.request.defaults {
             place.write_defaults(script).map_err(|error| {
-                Failure::Build(format!("The script could not be stored: {error}"))
+                Failure::Here(format!("The script could not be stored: {error}"))
             })?;
         }
         let room = self
@@ -191,7 +201,7 @@ impl Workshop {
             .open(&builder.folder, &place)
             .await
             .map_err(|error| {
-                Failure::Build(format!("The ImageBuilder could not be set up: {error}"))
+                Failure::Here(format!("The ImageBuilder could not be set up: {error}"))
             })?;
         let info = self.info(job, &room, deadline).await?;
         let packages =
@@ -199,7 +209,7 @@ impl Workshop {
         let manifest = self.manifest(job, &room, &packages, deadline).await?;
         self.image(job, &room, &packages, &manifest, deadline)
             .await?;
-        let unreadable = |error| Failure::Build(format!("The images could not be read: {error}"));
+        let unreadable = |error| Failure::Here(format!("The images could not be read: {error}"));
         place.keep_plain_files().map_err(unreadable)?;
         self.complete(job, &place).await?;
         if let Some(name) = builder.folder.file_name().and_then(|name| name.to_str()) {
@@ -212,7 +222,7 @@ impl Workshop {
         job.files = place.names().map_err(unreadable)?;
         place
             .keep()
-            .map_err(|error| Failure::Build(format!("The images could not be stored: {error}")))?;
+            .map_err(|error| Failure::Here(format!("The images could not be stored: {error}")))?;
         job.fields.extend(result);
         Ok(())
     }
@@ -226,7 +236,7 @@ impl Workshop {
             sums::note(&folder, &profile)?;
             signer.map_or(Ok(()), |signer| signer.sign(&folder, &profile))
         };
-        let failed = |why: String| Failure::Build(format!("The images could not be signed: {why}"));
+        let failed = |why: String| Failure::Here(format!("The images could not be signed: {why}"));
         match tokio::task::spawn_blocking(complete).await {
             Ok(Ok(())) => Ok(()),
             // `result` has a better sentence.
@@ -335,6 +345,9 @@ impl Workshop {
         self.begin(job, Step::BuildingImage).await?;
         let output = room.make(&arguments, deadline).await?;
         note(job, &output);
+        if output.stderr.contains("No space left on device") && !output.success {
+            return Err(Failure::Here("The disk of this server is full".to_owned()));
+        }
         if ["is too big", "out of space?"]
             .iter()
             .any(|words| output.stderr.contains(words))

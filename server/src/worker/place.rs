@@ -156,6 +156,17 @@ pub fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// The same where there may be no such folder.
+///
+/// # Errors
+/// Where it is there, and can't be removed.
+pub fn remove_if_there(folder: &Path) -> io::Result<()> {
+    match remove(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
 fn open_up(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(folder)? {

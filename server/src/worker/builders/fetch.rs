@@ -23,13 +23,23 @@ pub async fn fetch(url: &str, sha256: &str, folder: &Path, config: &Config) -> R
     let root = folder.parent().ok_or("no folder for ImageBuilders")?;
     fs::create_dir_all(root).map_err(|error| format!("{}: {error}", root.display()))?;
     let partial = root.join(format!(".{sha256}.archive"));
-    let (address, file, most) = (
-        url.to_owned(),
-        partial.clone(),
-        config.imagebuilders_mb << 20,
-    );
-    let downloaded = tokio::task::spawn_blocking(move || download(&address, &file, most)).await;
-    let found = downloaded.unwrap_or_else(|error| Err(error.to_string()))?;
+    let most = config.imagebuilders_mb << 20;
+    let go_on = || {
+        let (address, file) = (url.to_owned(), partial.clone());
+        let downloaded = tokio::task::spawn_blocking(move || download(&address, &file, most));
+        async {
+            downloaded
+                .await
+                .unwrap_or_else(|error| Err(error.to_string()))
+        }
+    };
+    let begun = fs::metadata(&partial).is_ok_and(|file| file.len() > 0);
+    let mut found = go_on().await?;
+    if found != sha256 && begun {
+        // What was there before may be of another file, or spoiled.
+        fs::remove_file(&partial).map_err(|error| format!("{}: {error}", partial.display()))?;
+        found = go_on().await?;
+    }
     if found != sha256 {
         // Whatever it is, going on with it makes it no better.
         let _ = fs::remove_file(&partial);
