@@ -3,9 +3,9 @@
 //! Compiled in only by the feature `faults` in a build with debug assertions, which no program for a
 //! router has; anywhere else these functions are empty. A point goes wrong once, when the folder that
 //! the environment variable `ASU_FAULTS` names has a file of its name, with the fault as its text:
-//! `crash`, `full` or `short`.
+//! `crash`, `full` or `short`. With a file `hurry` there, pauses between tries are short.
 
-pub use imp::{crash, pass_on, point, write_all, write_file, written};
+pub use imp::{crash, hurry, pass_on, point, write_all, write_file, written};
 
 #[cfg(not(all(feature = "faults", debug_assertions)))]
 #[allow(missing_docs)]
@@ -34,6 +34,11 @@ mod imp {
 
     #[inline(always)]
     pub fn written(_: &Path) {}
+
+    #[inline(always)]
+    pub fn hurry() -> bool {
+        false
+    }
 
     #[inline(always)]
     pub fn pass_on(_: &mut Command) {}
@@ -120,6 +125,11 @@ mod imp {
     fn named(path: &Path, what: &str) -> String {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         format!("{name}-{what}")
+    }
+
+    /// Whether pauses between tries are to be short.
+    pub fn hurry() -> bool {
+        std::env::var_os(FOLDER).is_some_and(|folder| PathBuf::from(folder).join("hurry").exists())
     }
 
     /// What is started goes wrong too.

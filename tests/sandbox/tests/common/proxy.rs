@@ -1,9 +1,11 @@
 //! A proxy before the upgrade server, which passes on, changes or holds what a test tells it to.
 
 use super::until;
+use nix::sys::socket::{shutdown, Shutdown};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -67,6 +69,8 @@ impl Request {
     }
 }
 
+type Own = dyn FnOnce(&mut TcpStream) -> std::io::Result<()>;
+
 /// What the proxy does with a request.
 pub enum Reply {
     /// The server's own answer.
@@ -81,6 +85,8 @@ pub enum Reply {
     Hold,
     /// These bytes, then nothing until there is another script, then the end of the connection.
     Stuck(Vec<u8>),
+    /// What the test writes itself.
+    Own(Box<Own>),
 }
 
 impl Reply {
@@ -152,13 +158,18 @@ struct Shared {
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    listener: TcpListener,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
     /// Passes everything on to the server at `url`.
     pub fn before(url: &str) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Proxy::on(TcpListener::bind("127.0.0.1:0").unwrap(), url)
+    }
+
+    /// The same where the test says.
+    pub fn on(listener: TcpListener, url: &str) -> Proxy {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             backend: url.strip_prefix("http://").unwrap().parse().unwrap(),
@@ -168,11 +179,9 @@ impl Proxy {
             requests: Mutex::new(Vec::new()),
         });
         let theirs = shared.clone();
+        let accepting = listener.try_clone().unwrap();
         let thread = thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if theirs.stop.load(Ordering::SeqCst) {
-                    return;
-                }
+            for stream in accepting.incoming().map_while(Result::ok) {
                 let shared = theirs.clone();
                 // A client that goes away in the middle is what many tests are about.
                 thread::spawn(move || serve(stream, &shared).ok());
@@ -181,6 +190,7 @@ impl Proxy {
         Proxy {
             address,
             shared,
+            listener,
             thread: Some(thread),
         }
     }
@@ -231,8 +241,9 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        drop(TcpStream::connect(self.address));
+        // Wakes the thread that accepts, whose network may be another than ours.
+        let woken = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+        woken.expect("the proxy goes on listening");
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -275,6 +286,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 out.write_all(&bytes)?;
                 return wait(shared, generation, out);
             }
+            Reply::Own(write) => return write(out),
         }
     }
 }

@@ -1,0 +1,343 @@
+//! A whole upgrade over a bad network: between router and server packets are lost, doubled, late and
+//! overtake each other, the line is slow, and the box in the middle forgets connections.
+//!
+//! Router and server have a network each, whose packets this process passes on (`shuffler.rs`). Where
+//! the kernel lets nobody make networks or devices (/dev/net/tun), these tests fail and say so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod packet;
+mod shuffler;
+mod side;
+
+use asu::api::{Phase, Status};
+use asu::system::random::Random;
+use common::proxy::{Proxy, Reply, Request, Response};
+use common::*;
+use mini_imagebuilder::sha256_hex;
+use nix::sched::{unshare, CloneFlags};
+use nix::sys::socket::{setsockopt, sockopt::SndBuf};
+use sandbox::{Device, Options, Router, World};
+use serde_json::{json, Value};
+use shuffler::{Shuffler, Weather};
+use side::Side;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use tempfile::TempDir;
+use ubus::Bus;
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 1);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 2);
+const ROUTER_LATER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 3);
+
+const SIZE: usize = 20 * 1024 * 1024;
+const CUTS: usize = 50;
+
+/// What the kernel takes of an answer before the network does: what a cut costs.
+const SEND_BUFFER: usize = 32 * 1024;
+
+/// Set for a process that is in a user namespace already.
+const INSIDE: &str = "ASU_TEST_NAMESPACE";
+
+/// What the server's side saw of the image.
+#[derive(Default)]
+struct Seen {
+    /// How often each byte was sent.
+    sent: Vec<u8>,
+    /// From which address, and from which byte on it was asked for.
+    asked: Vec<(String, usize)>,
+}
+
+/// A router, its server, and the network between them.
+struct Distance {
+    router: Router,
+    side: Side,
+    shuffler: Shuffler,
+    seen: Arc<Mutex<Seen>>,
+    image: Arc<OnceLock<Vec<u8>>>,
+    _hurry: TempDir,
+    _proxy: Proxy,
+    _world: World,
+}
+
+impl Distance {
+    fn new(weather: Weather) -> Distance {
+        let seen = Arc::new(Mutex::new(Seen {
+            sent: vec![0; SIZE],
+            asked: Vec::new(),
+        }));
+        let (image, large) = (Arc::new(OnceLock::new()), Arc::default());
+        let script = script(image.clone(), seen.clone(), Arc::clone(&large));
+        let (server, world, proxy) = within(move || {
+            let side = Side::enter(SERVER).unwrap_or_else(|why| refused(&why));
+            let world = world();
+            let listener = TcpListener::bind((SERVER, 0)).unwrap();
+            let proxy = Proxy::on(listener, &world.url());
+            let url = world.url();
+            proxy.set(move |request, server| script(&url, request, server));
+            (side, world, proxy)
+        });
+        let hurry = tempfile::tempdir().unwrap();
+        let options = options_in_a_hurry(&proxy.url(), hurry.path());
+        let (side, router) = within(move || {
+            let side = Side::enter(ROUTER).unwrap_or_else(|why| refused(&why));
+            (side, Router::start(&options).unwrap())
+        });
+        let device = side.device.try_clone().unwrap();
+        Distance {
+            shuffler: Shuffler::start(device, server.device, weather, large),
+            router,
+            side,
+            seen,
+            image,
+            _hurry: hurry,
+            _proxy: proxy,
+            _world: world,
+        }
+    }
+
+    /// Upgrades, however long it takes here, and holds what was flashed against what was sent.
+    fn upgrade(&self) {
+        start(&self.router, json!({"goal": "upgrade"}));
+        let minutes = 20 * 60 / PATIENCE.as_secs();
+        let ended = (0..minutes).find_map(|_| {
+            until(|| {
+                let boots = self.router.procd()?.state().boots > 0;
+                (boots
+                    || job(&self.router)
+                        .is_some_and(|job| matches!(job.phase, Phase::Failed | Phase::Cancelled)))
+                .then_some(())
+            })
+        });
+        assert!(ended.is_some(), "never over: {:?}", self.shuffler.tally());
+        wait_confirmed(&self.router, "24.10.2");
+        let image = self.image.get().unwrap();
+        let flashed = self.router.procd().unwrap().state().flashed.clone();
+        assert_eq!(flashed, [sha256_hex(image)], "byte for byte");
+    }
+}
+
+fn job(router: &Router) -> Option<asu::api::Job> {
+    Bus::connect(&router.files().socket())
+        .and_then(|mut bus| bus.call::<Status>(OBJECT, "status", &json!({}), PATIENCE))
+        .ok()?
+        .job
+}
+
+/// A PC whose `asu` does not pause for seconds before it goes on after a break.
+fn options_in_a_hurry(url: &str, folder: &Path) -> Options {
+    fs::write(folder.join("hurry"), "").unwrap();
+    let program = folder.join("asu");
+    fs::copy(env!("CARGO_BIN_EXE_sandbox"), &program).unwrap();
+    // For the job's user.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let variable = format!("ASU_FAULTS={}", folder.display());
+    Options {
+        device: Device::X86 { efi: false },
+        asu: Some(vec!["env".into(), variable.into(), program.into()]),
+        ..options(url)
+    }
+}
+
+/// Runs it in a thread of its own, and with it all threads and processes that it starts: a network
+/// namespace is a thread's.
+fn within<T: Send>(make: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(make).join()).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+fn refused(why: &str) -> ! {
+    panic!(
+        "This machine does not let the test make a network of its own ({why}). It needs root or \
+         user namespaces, and /dev/net/tun; in a container: --privileged, or \
+         --cap-add SYS_ADMIN --cap-add NET_ADMIN --device /dev/net/tun."
+    )
+}
+
+/// Runs the test where networks may be made: here, or in a user namespace of its own.
+fn with_networks(name: &str, test: fn()) {
+    let here = within(|| unshare(CloneFlags::CLONE_NEWNET));
+    if here.is_ok() {
+        return test();
+    }
+    assert!(std::env::var_os(INSIDE).is_none(), "{here:?}");
+    let output = Command::new("unshare")
+        .args(["--user", "--map-current-user", "--keep-caps", "--net"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap_or_else(|error| refused(&format!("unshare(1) can't be run: {error}")));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    if stderr.starts_with("unshare:") {
+        refused(stderr.trim());
+    }
+    println!("{stdout}");
+    assert!(output.status.success(), "{stderr}");
+}
+
+type Script = Box<dyn Fn(&str, &Request, &dyn Fn() -> Response) -> Reply + Send + Sync>;
+
+/// The server's answers, but with an image of 20 MB, of which each byte is counted that is sent.
+fn script(
+    image: Arc<OnceLock<Vec<u8>>>,
+    seen: Arc<Mutex<Seen>>,
+    large: Arc<Mutex<HashSet<u16>>>,
+) -> Script {
+    Box::new(move |url, request, server| {
+        if request.is_image() {
+            let (image, seen, from) = (image.clone(), seen.clone(), request.range());
+            let large = large.clone();
+            return Reply::Own(Box::new(move |stream| {
+                large.lock().unwrap().insert(stream.peer_addr()?.port());
+                send(stream, image.get().unwrap(), from, &seen)
+            }));
+        }
+        if !request.is_build() && !request.is_poll() {
+            return Reply::Pass;
+        }
+        let response = server();
+        if response.status() != 200 {
+            return Reply::Raw(response.bytes);
+        }
+        let mut build = response.json();
+        enlarge(url, &mut build, &image);
+        Reply::json(200, &build)
+    })
+}
+
+/// Puts noise behind the image that a PC takes. It is a gzip member, so that the noise is not read.
+fn enlarge(url: &str, build: &mut Value, image: &OnceLock<Vec<u8>>) {
+    let folder = build["bin_dir"].as_str().unwrap().to_owned();
+    let images = build["images"].as_array_mut().unwrap();
+    let wanted = images.iter_mut().find(|image| {
+        let name = image["name"].as_str().unwrap();
+        name.contains("squashfs-combined.img")
+    });
+    let wanted = wanted.unwrap();
+    let name = wanted["name"].as_str().unwrap();
+    let large = image.get_or_init(|| {
+        let mut random = Random::new(20);
+        let mut bytes = fetch(url, &format!("/store/{folder}/{name}"));
+        bytes.extend((bytes.len()..SIZE).map(|_| random.below(256) as u8));
+        bytes
+    });
+    for key in ["sha256", "sha256_unsigned"] {
+        wanted[key] = json!(sha256_hex(large));
+    }
+}
+
+fn fetch(url: &str, path: &str) -> Vec<u8> {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}");
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    answer.split_off(head.unwrap() + 4)
+}
+
+fn send(
+    stream: &mut TcpStream,
+    image: &[u8],
+    from: Option<usize>,
+    seen: &Mutex<Seen>,
+) -> std::io::Result<()> {
+    setsockopt(stream, SndBuf, &SEND_BUFFER)?;
+    let start = from.unwrap_or(0);
+    let peer = stream.peer_addr()?.ip().to_string();
+    seen.lock().unwrap().asked.push((peer, start));
+    let head = match from {
+        None => "200 OK\r\n".to_owned(),
+        Some(from) => format!(
+            "206 Part\r\nContent-Range: bytes {from}-{}/{SIZE}\r\n",
+            SIZE - 1
+        ),
+    };
+    let length = SIZE - start;
+    let head = format!("HTTP/1.1 {head}ETag: \"1\"\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut at = start;
+    for piece in image[start..].chunks(8 * 1024) {
+        stream.write_all(piece)?;
+        let mut seen = seen.lock().unwrap();
+        seen.sent[at..at + piece.len()]
+            .iter_mut()
+            .for_each(|count| *count += 1);
+        at += piece.len();
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_arrives_through_fifty_cuts_and_a_bad_network() {
+    with_networks(
+        "an_image_arrives_through_fifty_cuts_and_a_bad_network",
+        || {
+            let distance = Distance::new(Weather {
+                lost: 5,
+                doubled: 30,
+                late: 50,
+                cuts: CUTS,
+            });
+            distance.upgrade();
+            let tally = distance.shuffler.tally();
+            assert_eq!(tally.cuts, CUTS);
+            let bad = [tally.lost, tally.doubled, tally.overtaken];
+            assert!(bad.iter().all(|packets| *packets >= 20), "{tally:?}");
+            let seen = distance.seen.lock().unwrap();
+            assert!(seen.asked.len() > CUTS, "{:?}", seen.asked);
+            let most = seen.sent.iter().max().unwrap();
+            assert!(*most <= 2, "a byte was sent {most} times: {:?}", seen.asked);
+            let twice = seen.sent.iter().filter(|count| **count == 2).count();
+            println!("{SIZE} bytes, {twice} of them sent twice, none more often; {tally:?}");
+        },
+    );
+}
+
+/// The answers to the old address get lost, and nobody says so.
+#[test]
+fn an_image_arrives_although_the_router_gets_another_address() {
+    with_networks(
+        "an_image_arrives_although_the_router_gets_another_address",
+        || {
+            let distance = Distance::new(Weather {
+                lost: 1,
+                doubled: 5,
+                late: 5,
+                cuts: 0,
+            });
+            thread::scope(|scope| {
+                scope.spawn(|| distance.upgrade());
+                until(|| (distance.seen.lock().unwrap().sent[SIZE / 2] > 0).then_some(())).unwrap();
+                distance.side.readdress(ROUTER_LATER).unwrap();
+            });
+            let seen = distance.seen.lock().unwrap();
+            let [(before, 0), (after, from)] = &seen.asked[..] else {
+                panic!("{:?}", seen.asked);
+            };
+            assert_eq!(
+                [before, after],
+                [&ROUTER.to_string(), &ROUTER_LATER.to_string()]
+            );
+            assert!(*from > SIZE / 4, "{from}");
+            assert!(seen.sent.iter().all(|count| *count <= 2));
+        },
+    );
+}
