@@ -30,6 +30,7 @@ mod server;
 mod signing;
 mod site;
 mod time;
+mod webhook;
 mod worker;
 
 pub use config::file;

@@ -50,7 +50,9 @@ pub fn start(config: Config) -> Result<Server, Error> {
     };
     let queue = runtime.block_on(Queue::open(&config, signer.as_ref()))?;
     let site = Site::new(&config.upstream_url, config.upstream_lifetime);
+    let context = runtime.enter();
     let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone(), signer)?;
+    drop(context);
     let listener = runtime
         .block_on(TcpListener::bind(config.listen))
         .map_err(Error::io(&name))?;

@@ -89,4 +89,18 @@ mod tests {
         assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
         assert!(document()["paths"]["/api/v1/build"]["post"].is_object());
     }
+
+    /// Both forms of a report are described, with the words that the server takes.
+    #[test]
+    fn reports_of_two_forms() {
+        let place =
+            "/paths/~1api~1v1~1report/post/requestBody/content/application~1json/schema/oneOf";
+        let forms = document().pointer(place).and_then(|forms| forms.as_array());
+        let words: Vec<String> = forms
+            .expect("forms")
+            .iter()
+            .map(|form| form["properties"]["result"]["enum"].to_string())
+            .collect();
+        assert_eq!(words, [r#"["good","bad"]"#, r#"["confirmed","differs"]"#]);
+    }
 }

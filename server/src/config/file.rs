@@ -42,6 +42,8 @@ struct File {
     max_defaults_length: Option<usize>,
     max_rootfs_size_mb: Option<u64>,
     admin_token: Option<String>,
+    webhook: Option<String>,
+    webhook_token: Option<String>,
     contact: Option<String>,
     work: Option<PathBuf>,
     keys: Option<PathBuf>,
@@ -158,8 +160,12 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.contact, file.contact);
     config.queue = file.queue.filter(|url| !url.is_empty());
     config.admin_token = file.admin_token.filter(|token| !token.is_empty());
+    config.webhook_token = file.webhook_token.filter(|token| !token.is_empty());
+    if let Some(url) = file.webhook.filter(|url| !url.is_empty()) {
+        config.webhook = Some(address("webhook", &url)?);
+    }
     if let Some(url) = file.upstream {
-        config.upstream_url = upstream_url(&url)?;
+        config.upstream_url = address("upstream", url.trim_end_matches('/'))?;
     }
     let times = file.times;
     let span = |place: &mut Duration, value: Option<Span>| set(place, value.map(|span| span.0));
@@ -193,13 +199,12 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn upstream_url(url: &str) -> Result<String, Invalid> {
-    let url = url.trim_end_matches('/');
+fn address(name: &str, url: &str) -> Result<String, Invalid> {
     if url.starts_with("https://") || url.starts_with("http://") {
         Ok(url.to_owned())
     } else {
         Err(Invalid(format!(
-            "upstream = \"{url}\" is no address: it begins with https:// or http://."
+            "{name} = \"{url}\" is no address: it begins with https:// or http://."
         )))
     }
 }
@@ -273,6 +278,7 @@ mod tests {
             ("[times]\nbuild = '10 minutes'", "is no time"),
             ("[times]\nbuild = '9ü'", "is no time"),
             ("upstream = 'ftp://x'", "is no address"),
+            ("webhook = 'x'", "is no address"),
             ("[[branch]]\nname = '24.10'", "has no revision"),
             (
                 "[[branch]]\nname = 'x'\nrevision = 1\npath = '../x'",

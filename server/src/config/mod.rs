@@ -74,6 +74,10 @@ pub struct Config {
     pub max_finished: usize,
     /// Who knows this may delete builds; without it nobody may.
     pub admin_token: Option<String>,
+    /// An address that is told of every build that ends.
+    pub webhook: Option<String>,
+    /// What it knows the server by: `Authorization: Bearer TOKEN`.
+    pub webhook_token: Option<String>,
     /// Whom to write to, shown in the overview.
     pub contact: String,
 }
@@ -214,6 +218,8 @@ impl Config {
             },
             max_finished: 1000,
             admin_token: None,
+            webhook: None,
+            webhook_token: None,
             contact: String::new(),
         }
     }

@@ -77,6 +77,7 @@ pub fn rebuild(url: &str, config: &Config) -> Result<Verdict, String> {
     own.state = None;
     // A signature would be another one anyway.
     own.signing = None;
+    own.webhook = None;
     own.allow_defaults = true;
     let verdict = runtime
         .block_on(build(&claim, own))

@@ -12,6 +12,7 @@ use crate::queue::{tally, Queue};
 use crate::request::{changes, is_hash, packages_hash};
 use crate::signing::Signer;
 use crate::site::{profiles, Site};
+use crate::webhook::Webhook;
 use crate::{Config, Error};
 use builders::Builders;
 use imagebuilder::Info;
@@ -41,6 +42,7 @@ pub struct Workshop {
     rooms: Rooms,
     builders: Builders,
     signer: Option<Arc<Signer>>,
+    webhook: Option<Webhook>,
 }
 
 /// Why a build came to nothing.
@@ -69,7 +71,7 @@ fn fail<T>(words: impl Into<String>) -> Result<T, Failure> {
 }
 
 impl Workshop {
-    /// A workshop for the builds of `queue`.
+    /// A workshop for the builds of `queue`. To be called in the runtime that it works in.
     ///
     /// # Errors
     /// [`Error::Io`] where it has no place to work.
@@ -81,7 +83,12 @@ impl Workshop {
     ) -> Result<Self, Error> {
         let rooms = Rooms::new(&config)?;
         let builders = Builders::new(config.clone(), site)?;
+        let webhook = config
+            .webhook
+            .as_ref()
+            .map(|url| Webhook::start(url, config.webhook_token.as_deref()));
         Ok(Self {
+            webhook,
             config,
             queue,
             rooms,
@@ -137,6 +144,9 @@ impl Workshop {
             let _ = fs::remove_dir_all(self.config.store.join(job.folder()));
         }
         if let Ok(true) = ended {
+            if let Some(webhook) = &self.webhook {
+                webhook.tell(&job);
+            }
             self.count(&job).await?;
         }
         ended.map(|_| ())
