@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: asu-server [api|worker] [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
+usage: asu-server [api|prepare|worker] [--config FILE] [--data DIR] [--listen ADDRESS:PORT] [--check]
        asu-server rebuild URL [--config FILE] [--data DIR]
        asu-server --demo [--listen ADDRESS:PORT]
 
@@ -17,7 +17,9 @@ Serves the API of the attended sysupgrade server and builds images, all in one p
 its data below $STATE_DIRECTORY, $XDG_STATE_HOME/asu-server or ~/.local/state/asu-server, and listens on 127.0.0.1:8000.
 
   api             answer requests only; builds are for workers that share its queue and store
-  worker          build only, for those that answer; listens on a free port of loopback if --listen doesn't say
+  prepare         only say for those that answer what a build would be made of
+  worker          build only, for those that answer
+                  Neither listens but on a free port of loopback, if --listen doesn't say
   rebuild URL     build an image of another server again (the address of its page or its JSON) and compare; ends with 0 if
                   all is the same, 1 if something differs, 3 if it can't be built again here
   --config FILE   a TOML file; docs/server.md describes it
@@ -43,6 +45,7 @@ struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Api,
+    Prepare,
     Worker,
     Rebuild,
 }
@@ -102,6 +105,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Arg::Value(word) if options.role.is_none() => {
                 options.role = Some(match word.to_str() {
                     Some("api") => Role::Api,
+                    Some("prepare") => Role::Prepare,
                     Some("worker") => Role::Worker,
                     Some("rebuild") => Role::Rebuild,
                     _ => return Err(Arg::Value(word).unexpected()),
@@ -162,13 +166,18 @@ fn configure(options: &Options) -> Result<Config, Box<dyn Error>> {
     };
     config.launcher = std::env::current_exe().ok();
     match options.role {
-        Some(Role::Api | Role::Worker) if config.queue.is_none() => {
+        Some(Role::Api | Role::Prepare | Role::Worker) if config.queue.is_none() => {
             return Err(
                 "Processes of one kind need a queue that they share: queue = \"redis://...\""
                     .into(),
             )
         }
         Some(Role::Api) => config.workers = 0,
+        Some(Role::Prepare) => {
+            config.prepare = true;
+            config.workers = 0;
+            config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        }
         Some(Role::Worker) => {
             config.workers = config.workers.max(1);
             config.listen = SocketAddr::from(([127, 0, 0, 1], 0));

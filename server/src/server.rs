@@ -50,15 +50,25 @@ pub fn start(config: Config) -> Result<Server, Error> {
     };
     let queue = runtime.block_on(Queue::open(&config, signer.as_ref()))?;
     let site = Site::new(&config.upstream_url, config.upstream_lifetime);
+    let config = Arc::new(config);
     let context = runtime.enter();
-    let workshop = Workshop::new(Arc::new(config.clone()), queue, site.clone(), signer)?;
+    let workshop = match config.workers {
+        0 => None,
+        _ => Some(Workshop::new(
+            config.clone(),
+            queue.clone(),
+            site.clone(),
+            signer,
+        )?),
+    };
     drop(context);
+    let shared = Shared::new(config.clone(), site, queue);
     let listener = runtime
         .block_on(TcpListener::bind(config.listen))
         .map_err(Error::io(&name))?;
     let addr = listener.local_addr().map_err(Error::io(&name))?;
     let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || serve(runtime, listener, workshop, site, stopped));
+    let thread = std::thread::spawn(move || serve(runtime, listener, shared, workshop, stopped));
     Ok(Server {
         addr,
         stop: Some(stop),
@@ -69,16 +79,21 @@ pub fn start(config: Config) -> Result<Server, Error> {
 fn serve(
     runtime: Runtime,
     listener: TcpListener,
-    workshop: Workshop,
-    site: Site,
+    shared: Shared,
+    workshop: Option<Workshop>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let Workshop { config, queue, .. } = workshop.clone();
+    let (config, queue) = (shared.config.clone(), shared.queue.clone());
     for worker in 0..config.workers {
-        runtime.spawn(workshop.clone().work(worker));
+        if let Some(workshop) = workshop.clone() {
+            runtime.spawn(workshop.work(worker));
+        }
     }
-    runtime.spawn(tidy(queue.clone()));
-    let shared = Shared::new(config, site, queue);
+    if config.prepare {
+        let site = shared.site.clone();
+        runtime.spawn(queue.clone().prepare_for_others(config, site));
+    }
+    runtime.spawn(tidy(queue));
     runtime.block_on(async {
         tokio::select! {
             () = connections::serve(listener, shared) => {}

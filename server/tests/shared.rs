@@ -19,11 +19,15 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A process that only builds.
+/// A process that only builds, or does something else only.
 struct Worker(Child);
 
 impl Worker {
     fn start(world: &World, redis: &Redis) -> Self {
+        Self::of("worker", world, redis)
+    }
+
+    fn of(role: &str, world: &World, redis: &Redis) -> Self {
         let path = |name: &str| world.dir.path().join(name);
         let text = format!(
             "queue = '{}'\nupstream = '{}'\nstore = '{}'\nimagebuilders = '{}'\nwork = '{}'\nsigning = '{}'\nisolation = 'copy'\n[times]\nlease = '5s'\n",
@@ -39,7 +43,7 @@ impl Worker {
         let (_, file) = file.keep().expect("file");
         fs::write(&file, text).expect("configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_asu-server"));
-        let command = command.args(["worker", "--config"]).arg(file);
+        let command = command.args([role, "--config"]).arg(file);
         Self(command.stdout(Stdio::null()).spawn().expect("worker"))
     }
 }
@@ -335,6 +339,104 @@ fn forged_worker_results() {
             "{what}"
         );
     }
+}
+
+/// A process of its own prepares requests: here for one that can't reach the download site. Without it, or where somebody
+/// else answers in its place, who was asked does it himself.
+#[test]
+fn a_process_that_prepares() {
+    let Some((world, redis)) = world(|_| {}) else {
+        return;
+    };
+    let mut config = Config::new(
+        "http://127.0.0.1:1",
+        world.store(),
+        world.dir.path().join("x"),
+    );
+    config.queue = Some(redis.url());
+    config.signing = Some(world.dir.path().join("signing"));
+    config.workers = 0;
+    let cut_off = asu_server::start(config).expect("server");
+    let prepare = |addr: SocketAddr, packages: &[&str]| {
+        let mut request = request(packages);
+        request["from_version"] = "22.03.5".into();
+        let json = [
+            ("Content-Type", "application/json"),
+            ("User-Agent", "test/1.0"),
+        ];
+        let body = request.to_string();
+        common::send(
+            addr,
+            "POST",
+            "/api/v1/build/prepare",
+            &json,
+            body.as_bytes(),
+        )
+    };
+    let alone = prepare(world.addr(), &["auc"]);
+    assert_eq!(
+        (alone.status, prepare(cut_off.addr, &["auc"]).status),
+        (200, 502)
+    );
+    let preparer = Worker::of("prepare", &world, &redis);
+    let mut connection = connection(&redis);
+    let there = |connection: &mut redis::Connection| -> bool {
+        connection.exists("asu:preparers").expect("key")
+    };
+    let start = std::time::Instant::now();
+    while !there(&mut connection) {
+        assert!(start.elapsed() < Duration::from_secs(120), "it never came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let by_it = prepare(cut_off.addr, &["auc"]);
+    assert_eq!((by_it.status, by_it.json()), (200, alone.json()));
+    assert_eq!(by_it.json()["resolved_packages"], json!(["owut"]));
+    let mut unknown = request(&[]);
+    unknown["profile"] = "nosuch".into();
+    let json = [
+        ("Content-Type", "application/json"),
+        ("User-Agent", "test/1.0"),
+    ];
+    let body = unknown.to_string();
+    let refused = common::send(
+        cut_off.addr,
+        "POST",
+        "/api/v1/build/prepare",
+        &json,
+        body.as_bytes(),
+    );
+    assert_eq!(refused.status, 400);
+    drop(preparer);
+    while there(&mut connection) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Somebody else says that he prepares, and answers what he likes.
+    let () = connection.set("asu:preparers", "me").expect("sign");
+    let addr = world.addr();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(move || prepare(addr, &["auc"]));
+        let question = loop {
+            let question: Option<String> = connection.rpop("asu:questions", None).expect("list");
+            match question {
+                Some(question) => break question,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let text: Value = serde_json::from_str(&question).expect("sealed");
+        let parcel: Value =
+            serde_json::from_str(text["text"].as_str().expect("text")).expect("question");
+        let id = parcel["id"].as_str().expect("id");
+        let evil = altered(&question, |parcel| {
+            let ready =
+                json!({"original": [], "request": parcel["content"]["request"], "changes": []});
+            parcel["content"] = json!({"Ready": ready});
+        });
+        let () = connection
+            .set(format!("asu:prepared:{id}"), evil)
+            .expect("answer");
+        let answer = asked.join().expect("answer");
+        assert_eq!((answer.status, answer.json()), (200, alone.json()));
+    });
 }
 
 /// Without Redis there is a clear answer, and when it is back all goes on.

@@ -4,6 +4,7 @@ use super::answer::{self, with_header, Answer};
 use super::{body, Shared};
 use crate::queue::job::Job;
 use crate::queue::{Entry, Found};
+use crate::request::prepare::{self, Prepared, Question};
 use crate::request::{changes, is_hash, support, validate, BuildRequest};
 use crate::Error;
 use axum::body::Body;
@@ -161,7 +162,7 @@ pub fn turn_of(peer: IpAddr) -> String {
 /// Where the queue or the download site can't be reached.
 pub async fn prepare(shared: &Shared, request: Request<Body>) -> Result<Answer, Error> {
     let (parts, body) = request.into_parts();
-    let (mut request, json) = match read(shared, &parts, body).await {
+    let (request, json) = match read(shared, &parts, body).await {
         Ok(read) => read,
         Err(refusal) => return Ok(refusal),
     };
@@ -169,27 +170,17 @@ pub async fn prepare(shared: &Shared, request: Request<Body>) -> Result<Answer, 
         Ok(from) => from,
         Err(list) => return Ok(body::complaints(&list)),
     };
-    if let Some(reason) = support::unsupported(&shared.config, &shared.site, &mut request).await? {
-        return Ok(answer::refusal(400, &reason));
-    }
-    let original = request.packages.clone();
-    let mut found = changes::migrate(&mut request, from.as_deref(), &shared.config);
-    found.extend(changes::resolve(&mut request));
-    if !found.is_empty() {
-        // Versions of names that are no more can't be had, and those of the new ones nobody asked for.
-        request.packages_versions.clear();
-    }
-    let hash = request.hash();
-    let cached = known(shared, &hash, POSTED).await?;
-    let changes: Vec<Value> = found.iter().map(changes::Applied::to_json).collect();
-    Ok(answer::json(
-        200,
-        &json!({
-            "status": "prepared", "original_packages": original, "resolved_packages": request.packages,
-            "changes": changes, "prepared_request": request.to_json(), "request_hash": hash,
-            "cache_available": cached.is_some_and(|answer| answer.status() == 200),
-        }),
-    ))
+    let question = Question { request, from };
+    let prepared = match shared.queue.prepare(&question).await? {
+        Some(prepared) => prepared,
+        None => prepare::prepare(&shared.config, &shared.site, question).await?,
+    };
+    let (status, cached) = match &prepared {
+        Prepared::Refused(_) => (400, None),
+        Prepared::Ready { request, .. } => (200, known(shared, &request.hash(), POSTED).await?),
+    };
+    let cached = cached.is_some_and(|answer| answer.status() == 200);
+    Ok(answer::json(status, &prepared.to_json(cached)))
 }
 
 /// `DELETE /api/v1/build/HASH`: forgets a build that is done, with its images. Only for who knows the configured token.

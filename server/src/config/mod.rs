@@ -40,6 +40,8 @@ pub struct Config {
     pub imagebuilders_mb: u64,
     /// The branches that are offered; their versions come from the download site.
     pub branches: Vec<Branch>,
+    /// Whether to prepare requests for the processes that share the queue.
+    pub prepare: bool,
     /// How many builds run at once. Those in one ImageBuilder's folder wait for each other.
     pub workers: usize,
     /// Where builds work: a folder for each that runs.
@@ -201,6 +203,7 @@ impl Config {
             branches: std::iter::once(Branch::snapshot())
                 .chain(releases)
                 .collect(),
+            prepare: false,
             workers: 1,
             max_pending: 200,
             max_connections: 4096,

@@ -6,8 +6,10 @@ mod local;
 mod shared;
 pub mod tally;
 
+use crate::request::prepare::{Prepared, Question};
 use crate::signing::seal::Seal;
 use crate::signing::Signer;
+use crate::site::Site;
 use crate::{Config, Error};
 use job::Job;
 use local::Local;
@@ -161,6 +163,24 @@ impl Queue {
                 queue.save()
             }
             Self::Shared(queue) => queue.tidy().await,
+        }
+    }
+
+    /// Has another process prepare a request; `None` where there is none that does.
+    ///
+    /// # Errors
+    /// Where the queue can't be reached.
+    pub async fn prepare(&self, question: &Question) -> Result<Option<Prepared>, Error> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Shared(queue) => queue.prepare(question).await,
+        }
+    }
+
+    /// Prepares what other processes ask for, for ever. In one process nobody does.
+    pub async fn prepare_for_others(self, config: Arc<Config>, site: Site) {
+        if let Self::Shared(queue) = self {
+            queue.prepare_for_others(&config, &site).await;
         }
     }
 

@@ -7,6 +7,8 @@
 //! What waits or runs is at `asu:job:HASH`, what is done at `asu:done:HASH`. Both are sealed: who can write to Redis, and is
 //! no process of this server, can neither change a request nor invent a result.
 
+mod prepare;
+
 use super::job::Job;
 use super::tally::{Tally, DAYS};
 use super::{Entry, Found};
@@ -463,20 +465,28 @@ impl Shared {
 
     fn write(&self, job: &Job) -> Result<String, Error> {
         let text = serde_json::to_string(job).map_err(|error| Error::Queue(error.to_string()))?;
+        self.close(text)
+    }
+
+    fn close(&self, text: String) -> Result<String, Error> {
         match &self.seal {
             Some(seal) => seal.close(text),
             None => Ok(text),
         }
     }
 
+    /// The text that was sealed; `None` where nobody of this server's has sealed it.
+    fn open_seal(&self, text: &str) -> Option<String> {
+        match &self.seal {
+            Some(seal) => seal.open(text),
+            None => Some(text.to_owned()),
+        }
+    }
+
     /// Reads a job; `None` where that is none, none of this server's, another than its name says, or one that has `ended`
     /// where only one that hasn't can be, and the other way round.
     fn read(&self, text: &str, hash: &str, ended: bool) -> Option<Job> {
-        let opened = match &self.seal {
-            Some(seal) => Some(seal.open(text)?),
-            None => None,
-        };
-        let job: Job = serde_json::from_str(opened.as_deref().unwrap_or(text)).ok()?;
+        let job: Job = serde_json::from_str(&self.open_seal(text)?).ok()?;
         (job.hash == hash && job.state.is_end() == ended).then_some(job)
     }
 }
