@@ -217,6 +217,44 @@ fn the_network_is_the_download_site() {
     );
 }
 
+/// With a repository that the operator allows a build reaches that one too, finds its key in its own ImageBuilder, and
+/// another build does neither.
+#[test]
+fn the_network_of_a_build_with_a_repository() {
+    let feeds = tempfile::tempdir().expect("temporary folder");
+    fs::create_dir(feeds.path().join("mine")).expect("folder");
+    fs::write(feeds.path().join("mine/Packages"), "Package: x\n").expect("file");
+    let other = upstream::serve(feeds.path(), ([127, 0, 0, 1], 0).into()).expect("server");
+    let url = format!("{}/mine", other.url());
+    let allowed = vec![url.clone()];
+    let Some(world) = world(|config| config.repository_allow_list = allowed) else {
+        return;
+    };
+    let builder = world.hold("24.10.2", "ath79/generic");
+    let program = format!(
+        "#!/bin/sh\n[ $1 = image ] || exec ./real \"$@\"\ncat > get.py <<'X'\nimport urllib.request\ntry:\n    \
+         print(urllib.request.urlopen(\"{url}/Packages\").read())\nexcept Exception as error:\n    print(error)\nX\n\
+         python3 get.py\nls keys\ngrep mine repositories.conf\nexit 1\n"
+    );
+    fs::write(builder.join(folder::PROGRAM), program).expect("script");
+    let mut asked = request();
+    asked["repositories"] = json!({"mine": url});
+    asked["repositories_mode"] = json!("append");
+    asked["repository_keys"] = json!(["RWSrq6urq6urqwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH"]);
+    let with = stdout(&finish(world.addr(), &post(world.addr(), &asked)));
+    assert!(
+        with.contains("Package: x") && with.contains("abababababababab"),
+        "{with}"
+    );
+    assert!(with.contains(&format!("src/gz mine {url}\n")), "{with}");
+    let without = stdout(&finish(world.addr(), &post(world.addr(), &request())));
+    assert!(
+        without.contains("HTTP Error 403") && !without.contains("mine"),
+        "{without}"
+    );
+    assert!(!builder.join("keys/abababababababab").exists());
+}
+
 /// Memory, processes and files have their limits, and the next build works.
 #[test]
 fn limits() {

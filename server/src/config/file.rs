@@ -1,6 +1,7 @@
 //! Reads the configuration from a TOML file. Everything in it may be left out.
 
 use super::{Branch, Config, Isolation};
+use crate::request::feeds;
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -51,6 +52,7 @@ struct File {
     imagebuilders_mb: Option<u64>,
     isolation: Option<Isolation>,
     build_hosts: Option<Vec<String>>,
+    repository_allow_list: Vec<String>,
     limits: LimitsEntry,
     times: Times,
     branch: Vec<BranchEntry>,
@@ -146,6 +148,14 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.work, file.work);
     set(&mut config.isolation, file.isolation);
     set(&mut config.build_hosts, file.build_hosts);
+    for url in file.repository_allow_list {
+        if feeds::split(&url).is_none() {
+            return Err(Invalid(format!(
+                "repository_allow_list has \"{url}\", which is no address: one is https://feeds.example.org/mine"
+            )));
+        }
+        config.repository_allow_list.push(url);
+    }
     set(&mut config.limits.memory_mb, file.limits.memory_mb);
     set(&mut config.limits.processes, file.limits.processes);
     set(&mut config.limits.disk_mb, file.limits.disk_mb);
@@ -279,6 +289,10 @@ mod tests {
             ("[times]\nbuild = '9ü'", "is no time"),
             ("upstream = 'ftp://x'", "is no address"),
             ("webhook = 'x'", "is no address"),
+            (
+                "repository_allow_list = ['feeds.example']",
+                "which is no address",
+            ),
             ("[[branch]]\nname = '24.10'", "has no revision"),
             (
                 "[[branch]]\nname = 'x'\nrevision = 1\npath = '../x'",

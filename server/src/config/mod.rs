@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where sandboxed builds may connect to besides the download site, each `host:port`.
     pub build_hosts: Vec<String>,
+    /// Repositories of others that a request may name: each an address, and all below it.
+    pub repository_allow_list: Vec<String>,
     /// How many requests may wait; one more than that is still taken, as the public server does.
     pub max_pending: usize,
     /// How many connections are served at once; more wait in the system's queue.
@@ -190,6 +192,7 @@ impl Config {
                 disk_mb: 8192,
             },
             build_hosts: Vec::new(),
+            repository_allow_list: Vec::new(),
             store,
             state: None,
             queue: None,

@@ -1,6 +1,7 @@
 //! A request for a build: its fields, its canonical form and hash.
 
 pub mod changes;
+pub mod feeds;
 pub mod prepare;
 pub mod support;
 pub mod validate;

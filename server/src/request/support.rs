@@ -1,6 +1,6 @@
 //! Whether a well-formed request can be fulfilled: asks the configuration and the download site.
 
-use super::BuildRequest;
+use super::{feeds, BuildRequest};
 use crate::site::{releases, Site};
 use crate::{Config, Error};
 
@@ -18,7 +18,9 @@ pub async fn unsupported(
     if request.defaults.is_some() && !config.allow_defaults {
         return Ok(Some("Handling `defaults` not enabled on server".to_owned()));
     }
-    if let Some(url) = request.repositories.values().next() {
+    let allowed = &config.repository_allow_list;
+    let mut urls = request.repositories.values();
+    if let Some(url) = urls.find(|url| !feeds::is_allowed(url, allowed)) {
         return Ok(Some(format!("Repository not allowed: {url}")));
     }
     if request.distro != "openwrt" {

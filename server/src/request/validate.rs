@@ -1,7 +1,7 @@
 //! Reads a request from JSON, and says what is wrong with it in the words of the public server: a list of
 //! `{type, loc, msg, input}`.
 
-use crate::request::BuildRequest;
+use crate::request::{feeds, BuildRequest};
 use crate::Config;
 use serde_json::{json, Map, Value};
 use std::collections::BTreeMap;
@@ -78,11 +78,11 @@ pub fn build_request(body: &Value, config: &Config) -> Result<BuildRequest, Valu
         defaults: reader.defaults(config.max_defaults_length),
         rootfs_size_mb: reader.integer("rootfs_size_mb", 1, config.max_rootfs_size_mb),
         filesystem: reader.literal("filesystem", &FILESYSTEMS),
-        repositories: reader.dictionary("repositories", &REPOSITORY, None),
+        repositories: reader.repositories(),
         repositories_mode: reader
             .literal("repositories_mode", &MODES)
             .unwrap_or_else(|| "replace".to_owned()),
-        repository_keys: reader.strings("repository_keys", None),
+        repository_keys: reader.keys(),
         client: reader.optional_string("client"),
         exact: false,
     };
@@ -195,6 +195,33 @@ impl Reader<'_> {
                 );
                 Vec::new()
             }
+        }
+    }
+
+    fn repositories(&mut self) -> BTreeMap<String, String> {
+        let repositories = self.dictionary("repositories", &REPOSITORY, None);
+        self.few("repositories", repositories.len());
+        repositories
+    }
+
+    fn keys(&mut self) -> Vec<String> {
+        let keys = self.strings("repository_keys", None);
+        self.few("repository_keys", keys.len());
+        for (place, key) in keys.iter().enumerate() {
+            if !feeds::is_key(key) {
+                let words = "Value error, neither a public key of usign nor one in PEM";
+                let place = json!(["repository_keys", place]);
+                self.complain("value_error", place, words, &json!(key), Value::Null);
+            }
+        }
+        keys
+    }
+
+    fn few(&mut self, name: &str, count: usize) {
+        if count > feeds::MOST {
+            let words = format!("There should be at most {} of them", feeds::MOST);
+            let context = json!({"max_length": feeds::MOST});
+            self.complain("too_long", json!(name), &words, &json!(count), context);
         }
     }
 

@@ -208,7 +208,7 @@ impl Workshop {
         }
         let room = self
             .rooms
-            .open(&builder.folder, &place)
+            .open(&builder.folder, &place, &job.request)
             .await
             .map_err(|error| {
                 Failure::Here(format!("The ImageBuilder could not be set up: {error}"))

@@ -9,6 +9,7 @@ mod proxy;
 pub mod run;
 
 use crate::config::{Isolation, Limits};
+use crate::request::{feeds, BuildRequest};
 use crate::worker::place::{self, Place};
 use crate::{Config, Error};
 use launch::Confines;
@@ -126,14 +127,27 @@ impl Rooms {
     ///
     /// # Errors
     /// Where it can't be made: the disk is full, for instance.
-    pub async fn open(&self, builder: &Path, place: &Place) -> io::Result<Room> {
+    pub async fn open(
+        &self,
+        builder: &Path,
+        place: &Place,
+        request: &BuildRequest,
+    ) -> io::Result<Room> {
         let name = place.bin.file_name().unwrap_or_default();
         let folder = self.work.join(name);
         let cleared = Cleared::new(&folder)?;
         let confines = Confines::of(&self.limits);
         if let (true, Some(launcher)) = (self.sandboxed, &self.launcher) {
-            let proxy = Proxy::start(&folder, "proxy", self.hosts.clone())?;
+            let mut hosts = self.hosts.to_vec();
+            hosts.extend(
+                request
+                    .repositories
+                    .values()
+                    .filter_map(|url| proxy::authority(url)),
+            );
+            let proxy = Proxy::start(&folder, "proxy", Arc::new(hosts))?;
             let mut words = overlay(launcher, &folder, builder)?;
+            tell(builder, &folder.join("upper"), request)?;
             words.extend(bubblewrap(launcher, &folder, place));
             words.extend(confines.words(Path::new(LAUNCHER), Some(Path::new(SOCKET))));
             return Ok(Room {
@@ -150,6 +164,7 @@ impl Rooms {
         }
         let copy = folder.join("builder");
         copy_folder(builder, &copy).await?;
+        tell(builder, &copy, request)?;
         let words = match &self.launcher {
             Some(launcher) => confines.words(launcher, None),
             None => Vec::new(),
@@ -199,6 +214,28 @@ impl Room {
         let words: Vec<OsString> = words.chain(arguments.iter().map(OsString::from)).collect();
         run::run(&self.folder, &words, deadline, &self.grows, self.most).await
     }
+}
+
+/// Writes into `changes`, which is over the ImageBuilder in `builder`, what it is told of the request's repositories.
+fn tell(builder: &Path, changes: &Path, request: &BuildRequest) -> io::Result<()> {
+    let apk = builder.join("repositories").is_file();
+    let name = if apk {
+        "repositories"
+    } else {
+        "repositories.conf"
+    };
+    let own = match request.repositories.is_empty() {
+        true => String::new(),
+        false => fs::read_to_string(builder.join(name))?,
+    };
+    for (path, content) in feeds::files(request, apk, &own) {
+        let file = changes.join(path);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(file, content)?;
+    }
+    Ok(())
 }
 
 /// A folder that is made empty, and removed in the end.
