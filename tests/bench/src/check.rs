@@ -45,7 +45,7 @@ struct Process {
 
 /// Measures and prints: the router as it is, and one with many packages.
 pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
-    let router = router_without_daemon(world, asu)?;
+    let router = router_without_daemon(&[world.url()], "", asu)?;
     let index = Index::read(world)?;
     let names = index.names.len() as u64;
     println!(
@@ -56,7 +56,7 @@ pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
     );
     let processes = measure(&router, asu)?;
     show(&router, &processes)?;
-    let large = router_without_daemon(world, asu)?;
+    let large = router_without_daemon(&[world.url()], "", asu)?;
     installed::grow(large.files().root(), &index.names, MANY)?;
     show(&large, &measure(&large, asu)?)?;
 
@@ -154,17 +154,23 @@ fn table(processes: &[Process]) -> Table {
 }
 
 /// Its daemons are this process' own children, or they could not be traced.
-pub fn router_without_daemon(world: &World, asu: &Asu) -> Result<Router, Error> {
-    let mut options = Options::new(&asu.path, &[world.url()]);
+pub fn router_without_daemon(
+    servers: &[String],
+    settings: &str,
+    asu: &Asu,
+) -> Result<Router, Error> {
+    let mut options = Options::new(&asu.path, servers);
     options.no_daemon = true;
+    settings.clone_into(&mut options.settings);
     Router::start(&options)
 }
 
 /// A daemon that this process may trace; it ends when it is dropped.
-struct Daemon(Child);
+pub struct Daemon(Child);
 
 impl Daemon {
-    fn start(asu: &Asu, router: &Router) -> Result<Daemon, Error> {
+    /// Waits until it is there.
+    pub fn start(asu: &Asu, router: &Router) -> Result<Daemon, Error> {
         Daemon::run(command(asu, router.files().root(), &["daemon"]), router)
     }
 
@@ -176,7 +182,8 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn pid(&self) -> Result<Pid, Error> {
+    /// Its process.
+    pub fn pid(&self) -> Result<Pid, Error> {
         Ok(Pid::from_raw(i32::try_from(self.0.id())?))
     }
 }
@@ -285,7 +292,7 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
 /// The same with an index that has only the router's own packages: names, and instructions.
 fn job_with_real_names_only(asu: &Asu) -> Result<(u64, u64), Error> {
     let world = World::start(&Knobs::default())?;
-    let router = router_without_daemon(&world, asu)?;
+    let router = router_without_daemon(&[world.url()], "", asu)?;
     let names = Index::read(&world)?.names.len() as u64;
     Ok((names, job(asu, router.files().root())?))
 }

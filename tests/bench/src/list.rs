@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
     println!("## asu list\nasu: {}\n", asu.what);
     let mut table = Table::new(&["installed packages", "", "instructions", "peak"]);
-    let router = check::router_without_daemon(world, asu)?;
+    let router = check::router_without_daemon(&[world.url()], "", asu)?;
     rows(&mut table, &router, asu)?;
     installed::grow(router.files().root(), &Index::read(world)?.names, MANY)?;
     rows(&mut table, &router, asu)?;

@@ -1,7 +1,7 @@
 //! Prints the figures: instructions, memory, wake-ups, sizes, with the budgets beside them.
 //!
 //! ```text
-//! cargo run --release -p bench [-- [--asu FILE] [check|list|idle|packagelist|sizes]...]
+//! cargo run --release -p bench [-- [--asu FILE] [check|list|download|idle|packagelist|sizes]...]
 //! ```
 //! Nothing fails because of a figure; what can't be measured is said in a sentence, and the program
 //! ends with 1. Instructions are counted by valgrind, so that they do not depend on the
@@ -10,6 +10,7 @@
 
 mod callgrind;
 mod check;
+mod download;
 mod exec;
 mod idle;
 mod installed;
@@ -24,7 +25,7 @@ use sandbox::{Error, Knobs, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "Usage: bench [--asu FILE] [check|list|idle|packagelist|sizes]...";
+const USAGE: &str = "Usage: bench [--asu FILE] [check|list|download|idle|packagelist|sizes]...";
 
 /// With so many the index of the architecture's packages has 545 KB.
 const INVENTED_PACKAGES: usize = 10_000;
@@ -65,9 +66,10 @@ fn usage() -> ExitCode {
 /// Takes the `asu` that is asked for, if any.
 type Section = fn(Option<&PathBuf>) -> Result<(), Error>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("check", |asu| check::print(&world()?, &programs::asu(asu)?)),
     ("list", |asu| list::print(&world()?, &programs::asu(asu)?)),
+    ("download", |asu| download::print(&programs::asu(asu)?)),
     ("idle", |asu| idle::print(&world()?, &programs::asu(asu)?)),
     ("packagelist", |_| packagelist::print()),
     ("sizes", |_| sizes::print()),

@@ -409,7 +409,7 @@ fn build_images(
             filesystem: filesystem.to_owned(),
             ..payload.clone()
         };
-        let image = image::build(kind, &payload, &metadata.to_string(), &folder.dir)?;
+        let image = image::build(kind, &payload, &metadata.to_string(), folder)?;
         let path = bin.join(&name);
         fs::write(&path, &image.bytes).map_err(Error::io(&path))?;
         let sums = [&*image.sha256, &*image.sha256_unsigned];

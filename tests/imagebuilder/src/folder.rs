@@ -2,7 +2,7 @@
 
 use crate::catalog::{self, Package, Release};
 use crate::devices::{self, Target};
-use crate::{index, program, Error};
+use crate::{image, index, program, Error};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +11,8 @@ use std::time::Duration;
 pub const PACKAGES: &str = "dl/Packages";
 /// Milliseconds that `make manifest` and `make image` wait, as a decimal number; absent for none.
 pub const DELAY: &str = ".delay_ms";
+/// Bytes of filler in every image, as a decimal number; absent for a few.
+pub const FILLER: &str = ".filler_bytes";
 /// The name of the program in the folder.
 pub const PROGRAM: &str = "mini-imagebuilder";
 
@@ -174,6 +176,8 @@ pub struct Folder {
     pub packages: Vec<Package>,
     /// How long a step waits.
     pub delay: Duration,
+    /// Bytes of filler in an image.
+    pub filler: usize,
 }
 
 impl Folder {
@@ -207,6 +211,7 @@ impl Folder {
             "repositories.conf"
         })?;
         let milliseconds = fs::read_to_string(dir.join(DELAY)).unwrap_or_default();
+        let filler = fs::read_to_string(dir.join(FILLER)).unwrap_or_default();
         Ok(Self {
             dir: dir.to_path_buf(),
             release,
@@ -219,6 +224,7 @@ impl Folder {
                 .collect(),
             packages: index::from_text(&read(PACKAGES)?)?,
             delay: Duration::from_millis(milliseconds.trim().parse().unwrap_or_default()),
+            filler: filler.trim().parse().unwrap_or(image::FILLER),
         })
     }
 }

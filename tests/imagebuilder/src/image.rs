@@ -1,16 +1,16 @@
 //! Makes the bytes of an image.
 
 use crate::devices::ImageKind;
+use crate::folder::Folder;
 use crate::payload::Payload;
 use crate::{signing, trailer, Error};
 use flate2::write::GzEncoder;
 use flate2::Compression;
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
-use std::path::Path;
 
 /// Bytes of filler in every image, so that a download takes more than one read.
-const FILLER: usize = 160 << 10;
+pub const FILLER: usize = 160 << 10;
 
 /// An image and what upstream says of it.
 pub struct Image {
@@ -23,15 +23,15 @@ pub struct Image {
 }
 
 /// Builds the image of one kind that holds `payload`, with `metadata` as trailer where its kind has one. As in OpenWrt's
-/// makefiles, only what has metadata is signed, with the key in `folder`.
+/// makefiles, only what has metadata is signed, with the key in the folder.
 pub fn build(
     kind: &ImageKind,
     payload: &Payload,
     metadata: &str,
-    folder: &Path,
+    folder: &Folder,
 ) -> Result<Image, Error> {
     let mut bytes = payload.to_bytes();
-    fill(&mut bytes, kind.suffix);
+    fill(&mut bytes, kind.suffix, folder.filler);
     if kind.gzip {
         bytes = gzip(&bytes)?;
     }
@@ -40,7 +40,7 @@ pub fn build(
     }
     let sha256_unsigned = crate::sha256_hex(&bytes);
     if kind.metadata {
-        signing::sign(folder, &mut bytes)?;
+        signing::sign(&folder.dir, &mut bytes)?;
     }
     Ok(Image {
         sha256: crate::sha256_hex(&bytes),
@@ -50,12 +50,12 @@ pub fn build(
 }
 
 /// Appends bytes that look like noise and follow from what is there.
-fn fill(bytes: &mut Vec<u8>, salt: &str) {
+fn fill(bytes: &mut Vec<u8>, salt: &str, length: usize) {
     let mut block = Sha256::new()
         .chain_update(&bytes)
         .chain_update(salt)
         .finalize();
-    for _ in 0..FILLER / block.len() {
+    for _ in 0..length / block.len() {
         bytes.extend_from_slice(&block);
         block = Sha256::digest(block);
     }

@@ -30,6 +30,8 @@ pub struct Knobs {
     pub imagebuilder: Option<(String, String, std::path::PathBuf)>,
     /// Packages in the index besides the real ones.
     pub invented_packages: usize,
+    /// Bytes in an image besides its packages; 0 for a few.
+    pub filler: usize,
     /// The key that signs the images, and the certificates that lead to it.
     pub signing: Option<(Key, Vec<u8>)>,
 }
@@ -97,6 +99,9 @@ fn imagebuilders(root: &Path, upstream_url: &str, knobs: &Knobs) -> Result<(), E
         for target in devices::targets() {
             let folder = root.join(version).join(target.name);
             folder::create(&folder, release, target, &options)?;
+            if knobs.filler > 0 {
+                std::fs::write(folder.join(folder::FILLER), knobs.filler.to_string())?;
+            }
             if let Some((key, chain)) = &knobs.signing {
                 std::fs::write(folder.join(signing::SECRET), key.secret())?;
                 std::fs::write(folder.join(signing::CHAIN), chain)?;

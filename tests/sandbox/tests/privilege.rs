@@ -10,10 +10,12 @@ use common::proxy::{Proxy, Reply};
 use common::*;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::{geteuid, Pid};
-use sandbox::Router;
+use sandbox::tls::TlsFront;
+use sandbox::{Knobs, Router, World};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::process::Command;
 
 /// Lines `Name: value` of a file in /proc.
 fn lines(pid: i32, file: &str) -> BTreeMap<String, String> {
@@ -104,6 +106,52 @@ fn a_job_has_no_more_than_it_needs() {
     proxy.pass();
     wait_phase(&router, Phase::Ready);
     no_panic(&router);
+}
+
+/// With the pages of its program, which are some 1.8 MiB on a router, this stays below 6 MiB.
+const ENOUGH: &str = "4194304";
+
+/// The kernel gives it no more than that, whatever the size of the image.
+#[test]
+fn a_download_needs_four_mebibytes() {
+    let knobs = Knobs {
+        filler: 20 * 1024 * 1024,
+        ..Knobs::default()
+    };
+    let world = World::start(&knobs).unwrap();
+    let proxy = Proxy::before(&world.url());
+    let tls = TlsFront::start(proxy.url()[7..].parse().unwrap()).unwrap();
+    for url in [proxy.url(), tls.url()] {
+        proxy.set(|request, _| match OVERVIEW(request) {
+            true => Reply::Hold,
+            false => Reply::Pass,
+        });
+        let before = proxy.lines().len();
+        let router = Router::start(&sandbox::Options {
+            settings: agent_settings(&[("ca_file", "/etc/ca.pem")]),
+            ..options(&url)
+        })
+        .unwrap();
+        fs::write(at(&router, "/etc/ca.pem"), &tls.ca).unwrap();
+        // The job runs as we do, so that we may change its limits.
+        fs::write(at(&router, "/etc/passwd"), "").unwrap();
+        start_download(&router);
+        assert!(until(|| (proxy.lines().len() > before).then_some(())).is_some());
+        let job = job_child(&router);
+        let limited = Command::new("prlimit")
+            .arg(format!("--pid={job}"))
+            .arg(format!("--data={ENOUGH}"))
+            .status();
+        assert!(limited.unwrap().success());
+        assert_eq!(limits(job, "Max data size"), [ENOUGH, ENOUGH]);
+        proxy.pass();
+        let status = wait_status(&router, "over", |status| {
+            let job = status.job.as_ref();
+            job.is_some_and(|job| matches!(job.phase, Phase::Ready | Phase::Failed))
+        });
+        let image = status.image.unwrap_or_else(|| panic!("{:?}", status.job));
+        assert!(image.size > 20 * 1024 * 1024);
+    }
 }
 
 #[test]

@@ -17,19 +17,18 @@ mod shuffler;
 mod side;
 
 use asu::api::{Phase, Status};
-use asu::system::random::Random;
 use common::proxy::{Proxy, Reply, Request, Response};
 use common::*;
 use mini_imagebuilder::sha256_hex;
 use nix::sched::{unshare, CloneFlags};
 use nix::sys::socket::{setsockopt, sockopt::SndBuf};
-use sandbox::{Device, Options, Router, World};
-use serde_json::{json, Value};
+use sandbox::{Device, Knobs, Options, Router, World};
+use serde_json::json;
 use shuffler::{Shuffler, Weather};
 use side::Side;
 use std::collections::HashSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::panic::resume_unwind;
@@ -44,6 +43,7 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 1);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 2);
 const ROUTER_LATER: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 3);
 
+/// Of the image, besides its packages.
 const SIZE: usize = 20 * 1024 * 1024;
 const CUTS: usize = 50;
 
@@ -76,19 +76,19 @@ struct Distance {
 
 impl Distance {
     fn new(weather: Weather) -> Distance {
-        let seen = Arc::new(Mutex::new(Seen {
-            sent: vec![0; SIZE],
-            asked: Vec::new(),
-        }));
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let (image, large) = (Arc::new(OnceLock::new()), Arc::default());
         let script = script(image.clone(), seen.clone(), Arc::clone(&large));
         let (server, world, proxy) = within(move || {
             let side = Side::enter(SERVER).unwrap_or_else(|why| refused(&why));
-            let world = world();
+            let knobs = Knobs {
+                filler: SIZE,
+                ..Knobs::default()
+            };
+            let world = World::start(&knobs).unwrap();
             let listener = TcpListener::bind((SERVER, 0)).unwrap();
             let proxy = Proxy::on(listener, &world.url());
-            let url = world.url();
-            proxy.set(move |request, server| script(&url, request, server));
+            proxy.set(script);
             (side, world, proxy)
         });
         let hurry = tempfile::tempdir().unwrap();
@@ -190,67 +190,27 @@ fn with_networks(name: &str, test: fn()) {
     assert!(output.status.success(), "{stderr}");
 }
 
-type Script = Box<dyn Fn(&str, &Request, &dyn Fn() -> Response) -> Reply + Send + Sync>;
+type Script = Box<dyn Fn(&Request, &dyn Fn() -> Response) -> Reply + Send + Sync>;
 
-/// The server's answers, but with an image of 20 MB, of which each byte is counted that is sent.
+/// The server's answers, but the image is sent here, where each byte is counted.
 fn script(
     image: Arc<OnceLock<Vec<u8>>>,
     seen: Arc<Mutex<Seen>>,
     large: Arc<Mutex<HashSet<u16>>>,
 ) -> Script {
-    Box::new(move |url, request, server| {
-        if request.is_image() {
-            let (image, seen, from) = (image.clone(), seen.clone(), request.range());
-            let large = large.clone();
-            return Reply::Own(Box::new(move |stream| {
-                large.lock().unwrap().insert(stream.peer_addr()?.port());
-                send(stream, image.get().unwrap(), from, &seen)
-            }));
-        }
-        if !request.is_build() && !request.is_poll() {
+    Box::new(move |request, server| {
+        if !request.is_image() {
             return Reply::Pass;
         }
-        let response = server();
-        if response.status() != 200 {
-            return Reply::Raw(response.bytes);
-        }
-        let mut build = response.json();
-        enlarge(url, &mut build, &image);
-        Reply::json(200, &build)
+        // The first time all of it is asked for.
+        image.get_or_init(|| server().body().to_vec());
+        let (image, seen, from) = (image.clone(), seen.clone(), request.range());
+        let large = large.clone();
+        Reply::Own(Box::new(move |stream| {
+            large.lock().unwrap().insert(stream.peer_addr()?.port());
+            send(stream, image.get().unwrap(), from, &seen)
+        }))
     })
-}
-
-/// Puts noise behind the image that a PC takes. It is a gzip member, so that the noise is not read.
-fn enlarge(url: &str, build: &mut Value, image: &OnceLock<Vec<u8>>) {
-    let folder = build["bin_dir"].as_str().unwrap().to_owned();
-    let images = build["images"].as_array_mut().unwrap();
-    let wanted = images.iter_mut().find(|image| {
-        let name = image["name"].as_str().unwrap();
-        name.contains("squashfs-combined.img")
-    });
-    let wanted = wanted.unwrap();
-    let name = wanted["name"].as_str().unwrap();
-    let large = image.get_or_init(|| {
-        let mut random = Random::new(20);
-        let mut bytes = fetch(url, &format!("/store/{folder}/{name}"));
-        bytes.extend((bytes.len()..SIZE).map(|_| random.below(256) as u8));
-        bytes
-    });
-    for key in ["sha256", "sha256_unsigned"] {
-        wanted[key] = json!(sha256_hex(large));
-    }
-}
-
-fn fetch(url: &str, path: &str) -> Vec<u8> {
-    let address = url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}");
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    answer.split_off(head.unwrap() + 4)
 }
 
 fn send(
@@ -262,15 +222,20 @@ fn send(
     setsockopt(stream, SndBuf, &SEND_BUFFER)?;
     let start = from.unwrap_or(0);
     let peer = stream.peer_addr()?.ip().to_string();
-    seen.lock().unwrap().asked.push((peer, start));
+    {
+        let mut seen = seen.lock().unwrap();
+        seen.asked.push((peer, start));
+        seen.sent.resize(image.len(), 0);
+    }
     let head = match from {
         None => "200 OK\r\n".to_owned(),
         Some(from) => format!(
-            "206 Part\r\nContent-Range: bytes {from}-{}/{SIZE}\r\n",
-            SIZE - 1
+            "206 Part\r\nContent-Range: bytes {from}-{}/{}\r\n",
+            image.len() - 1,
+            image.len()
         ),
     };
-    let length = SIZE - start;
+    let length = image.len() - start;
     let head = format!("HTTP/1.1 {head}ETag: \"1\"\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     let mut at = start;
@@ -306,7 +271,10 @@ fn an_image_arrives_through_fifty_cuts_and_a_bad_network() {
             let most = seen.sent.iter().max().unwrap();
             assert!(*most <= 2, "a byte was sent {most} times: {:?}", seen.asked);
             let twice = seen.sent.iter().filter(|count| **count == 2).count();
-            println!("{SIZE} bytes, {twice} of them sent twice, none more often; {tally:?}");
+            println!(
+                "{} bytes, {twice} of them sent twice, none more often; {tally:?}",
+                seen.sent.len()
+            );
         },
     );
 }
@@ -325,7 +293,10 @@ fn an_image_arrives_although_the_router_gets_another_address() {
             });
             thread::scope(|scope| {
                 scope.spawn(|| distance.upgrade());
-                until(|| (distance.seen.lock().unwrap().sent[SIZE / 2] > 0).then_some(())).unwrap();
+                until(|| {
+                    (distance.seen.lock().unwrap().sent.get(SIZE / 2) > Some(&0)).then_some(())
+                })
+                .unwrap();
                 distance.side.readdress(ROUTER_LATER).unwrap();
             });
             let seen = distance.seen.lock().unwrap();
