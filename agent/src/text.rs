@@ -101,6 +101,7 @@ fn is_steered(text: &str) -> bool {
 
 fn harmless(c: char) -> char {
     match c {
+        ' '..='~' => c,
         '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => ' ',
         c if steers(c) => '\u{fffd}',

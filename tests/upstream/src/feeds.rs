@@ -64,10 +64,26 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
         .map_err(Error::io(Path::new("Packages.gz")))
 }
 
+/// How names in OpenWrt's feed `packages` begin; most begin with none of them.
+const FAMILIES: [&str; 8] = ["lib", "perl-", "python3-", "", "", "", "", ""];
+
+/// A name as long as those of the public server's index are on average, which differs from the
+/// others early, as those do.
+fn invented_name(number: usize) -> String {
+    let family = FAMILIES[number % FAMILIES.len()];
+    let mut bits = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut name = family.to_owned();
+    while name.len() < 17 {
+        name.push(char::from(b'a' + (bits >> 59) as u8 % 26));
+        bits = bits.rotate_left(5);
+    }
+    format!("{name}{number:08}")
+}
+
 /// Invented packages that make an index as long as the public server's: 10,000 of them are about 545 KB of JSON.
 pub fn invented(count: usize, arch: &str) -> Vec<Package> {
     let package = |number: usize| Package {
-        name: format!("invented-package-{number:08}"),
+        name: invented_name(number),
         abi: String::new(),
         version: format!(
             "2026.{:02}.15~{:08x}-r{:02}",
