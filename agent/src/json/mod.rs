@@ -116,7 +116,7 @@ mod tests {
             ),
             (
                 json!({"name": "a", "more": [1, null, 2]}),
-                "nothing instead of u8",
+                "nothing where something belongs",
             ),
             (json!({"name": "a", "maybe": "1"}), "a text instead of i64"),
             (

@@ -14,6 +14,9 @@ use std::{fmt, vec};
 pub(crate) enum Unexpected {
     /// There is no field, the how many-th.
     Missing(usize),
+    /// There is nothing. Where a field has a default, that is no fault, and nobody reads it: so
+    /// without words, which are made with an allocation or two.
+    Nothing,
     /// In words.
     Else(Box<str>),
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Unexpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Unexpected::Missing(_) => "a field is missing",
+            Unexpected::Nothing => "nothing where something belongs",
             Unexpected::Else(words) => words,
         })
     }
@@ -70,7 +74,7 @@ impl Reader {
     #[inline(never)]
     fn unexpected(&self, expected: &dyn Expected) -> Unexpected {
         let found = match &self.0 {
-            Value::Null => "nothing",
+            Value::Null => return Unexpected::Nothing,
             Value::Bool(_) => "true or false",
             Value::Number(_) => "a number",
             Value::String(_) => "a text",
