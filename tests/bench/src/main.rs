@@ -1,7 +1,7 @@
 //! Prints the figures: instructions, memory, wake-ups, sizes, with the budgets beside them.
 //!
 //! ```text
-//! cargo run --release -p bench [-- [--asu FILE] [check|list|download|idle|packagelist|sizes]...]
+//! cargo run --release -p bench [-- [--asu FILE] [check|list|download|idle|packagelist|server|sizes]...]
 //! ```
 //! Nothing fails because of a figure; what can't be measured is said in a sentence, and the program
 //! ends with 1. Instructions are counted by valgrind, so that they do not depend on the
@@ -15,9 +15,11 @@ mod exec;
 mod idle;
 mod installed;
 mod list;
+mod load;
 mod memory;
 mod packagelist;
 mod programs;
+mod server;
 mod sizes;
 mod table;
 
@@ -25,7 +27,8 @@ use sandbox::{Error, Knobs, World};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "Usage: bench [--asu FILE] [check|list|download|idle|packagelist|sizes]...";
+const USAGE: &str =
+    "Usage: bench [--asu FILE] [check|list|download|idle|packagelist|server|sizes]...";
 
 /// With so many the index of the architecture's packages has 545 KB.
 const INVENTED_PACKAGES: usize = 10_000;
@@ -66,12 +69,13 @@ fn usage() -> ExitCode {
 /// Takes the `asu` that is asked for, if any.
 type Section = fn(Option<&PathBuf>) -> Result<(), Error>;
 
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("check", |asu| check::print(&world()?, &programs::asu(asu)?)),
     ("list", |asu| list::print(&world()?, &programs::asu(asu)?)),
     ("download", |asu| download::print(&programs::asu(asu)?)),
     ("idle", |asu| idle::print(&world()?, &programs::asu(asu)?)),
     ("packagelist", |_| packagelist::print()),
+    ("server", |_| server::print()),
     ("sizes", |_| sizes::print()),
 ];
 

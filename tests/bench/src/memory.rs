@@ -46,6 +46,26 @@ impl Memory {
     }
 }
 
+/// What processes and all that they started have in memory, in KiB; shared pages are counted once (Pss).
+pub fn of_trees(pids: &[Pid]) -> Result<u64, Error> {
+    let mut sum = 0;
+    for pid in pids {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}"));
+        // One that ended meanwhile has none.
+        let Ok(rollup) = read("smaps_rollup") else {
+            continue;
+        };
+        sum += field(&rollup, "Pss").unwrap_or(0);
+        let children = read(&format!("task/{pid}/children")).unwrap_or_default();
+        let children = children.split_whitespace();
+        let children: Vec<Pid> = children
+            .filter_map(|child| Some(Pid::from_raw(child.parse().ok()?)))
+            .collect();
+        sum += of_trees(&children)?;
+    }
+    Ok(sum)
+}
+
 /// How often the first thread of a process went to sleep by itself.
 pub fn sleeps(pid: Pid) -> Result<u64, Error> {
     let path = format!("/proc/{pid}/status");

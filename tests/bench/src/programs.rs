@@ -53,20 +53,29 @@ pub fn plugin_host() -> Result<PathBuf, Error> {
     cargo("release", "plugin-host")
 }
 
+/// The upgrade server.
+pub fn server() -> Result<PathBuf, Error> {
+    cargo("release", "asu-server")
+}
+
+/// The target folder that this program is from.
+pub fn target() -> Result<PathBuf, Error> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2);
+    let target = target.ok_or("this program lies in no target folder")?;
+    Ok(target.to_owned())
+}
+
 /// Builds a program of the workspace into the target folder that this one is from.
 fn cargo(profile: &str, name: &str) -> Result<PathBuf, Error> {
-    let own = std::env::current_exe()?;
-    let target = own
-        .ancestors()
-        .nth(2)
-        .ok_or("this program lies in no target folder")?;
+    let target = target()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     eprintln!("bench: building {name}");
     let status = Command::new(cargo)
         .current_dir(workspace())
         .args(["build", "--quiet", "-p", name, "--bin", name])
         .args(["--profile", profile, "--target-dir"])
-        .arg(target)
+        .arg(&target)
         .status()
         .map_err(|error| format!("cargo can't be run: {error}"))?;
     match status.success() {
