@@ -12,9 +12,8 @@ cross_cargo() {
 	case "$target" in mips*) ;; *) flags+=" -C link-self-contained=no" ;; esac
 	# A panic ends the process without formatting a message: the library's own texts stay out.
 	flags+=" -Z unstable-options -C panic=immediate-abort"
-	# No text for people is made with {:?} (clippy sees to it), so what derives Debug needs to say no more
-	# than its name. Nothing at all (none) would be too little: ureq writes `HTTP/1.1` with {:?}.
-	flags+=" -Z fmt-debug=shallow -Z location-detail=none"
+	# No text for people or programs is made with {:?} (clippy sees to it).
+	flags+=" -Z fmt-debug=none -Z location-detail=none"
 	# And nothing unwinds, so the tables for it stay out too, ring's C included.
 	flags+=" -C force-unwind-tables=no"
 	local cflags="-fno-asynchronous-unwind-tables -fno-unwind-tables"

@@ -14,7 +14,6 @@ mod index;
 mod json;
 mod prepare;
 mod refusal;
-mod tls;
 
 pub use crate::text::clean;
 pub use error::Error;
@@ -25,7 +24,6 @@ use answers::{Finished, Overview, Profile, Progress};
 use http::{Answer, Call, Http};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use ureq::http::header::{HeaderName, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 
 /// How the agent introduces itself.
 pub const CLIENT: &str = concat!("asu/", env!("CARGO_PKG_VERSION"));
@@ -49,7 +47,7 @@ pub enum BuildState {
 }
 
 /// How many builds are before ours.
-const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-queue-position");
+const QUEUE_POSITION: &str = "X-Queue-Position";
 
 /// An image, ready to be read.
 pub struct OpenImage {
@@ -209,7 +207,7 @@ impl Client {
         let hash = safe_name("request_hash", hash)?;
         let url = format!("{}/api/v1/build/{hash}", self.url);
         let answer = self.http.send(&url, Call::Head)?;
-        let position = answer.header(&QUEUE_POSITION);
+        let position = answer.header(QUEUE_POSITION);
         Ok(position
             .filter(|_| answer.status() == 202)
             .and_then(|position| position.parse().ok()))
@@ -250,7 +248,7 @@ impl Client {
             // taken as they come, and the checksum decides whether they are the image.
             (200, _) => (0, answer.length()),
             (206, 1..) => {
-                let total = range_total(answer.header(&CONTENT_RANGE), offset);
+                let total = range_total(answer.header("Content-Range"), offset);
                 // Another part than the one asked for: whoever stands in between mixes something up.
                 (offset, Some(total.ok_or(Error::Cut)?))
             }
@@ -261,8 +259,8 @@ impl Client {
             _ => return Err(refusal::of(answer)),
         };
         // A weak ETag says that two files mean the same, not that they are the same.
-        let etag = answer.header(&ETAG).filter(|etag| !etag.starts_with("W/"));
-        let validator = etag.or(answer.header(&LAST_MODIFIED)).map(str::to_owned);
+        let etag = answer.header("ETag").filter(|etag| !etag.starts_with("W/"));
+        let validator = etag.or(answer.header("Last-Modified")).map(str::to_owned);
         Ok(OpenImage {
             total: total.ok_or(Error::NoLength)?,
             from,

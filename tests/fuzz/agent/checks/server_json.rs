@@ -18,6 +18,7 @@ use std::fmt::Debug;
 
 /// Any bytes as each of a server's answers, which are read whole; and as the texts in its headers.
 pub fn server_json(data: &[u8]) {
+    http::check(data);
     if let Ok(text) = std::str::from_utf8(data) {
         addresses(text);
         signatures(text);
