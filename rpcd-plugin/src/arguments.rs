@@ -1,6 +1,7 @@
 //! The arguments of the methods. Whatever is not understood refuses the call: a typing error must
 //! not start a different upgrade.
 
+use packages::same;
 use ubus::{Attrs, RawField, Type};
 
 /// What was given.
@@ -20,14 +21,14 @@ pub fn parse<'a>(message: &'a [u8], flag: &[u8]) -> Option<Arguments<'a>> {
     for attr in Attrs::new(message) {
         let field = RawField::read(attr.ok()?).ok()?;
         match (field.id, field.data) {
-            (BOOL, &[value]) if field.name == flag && arguments.flag.is_none() => {
+            (BOOL, &[value]) if same(field.name, flag) && arguments.flag.is_none() => {
                 arguments.flag = Some(value != 0);
             }
             (STRING, _) => {
                 let text = field.as_text()?;
-                if field.name == b"path" && arguments.path.is_none() {
+                if same(field.name, b"path") && arguments.path.is_none() {
                     arguments.path = Some(text);
-                } else if field.name != b"ubus_rpc_session" {
+                } else if !same(field.name, b"ubus_rpc_session") {
                     return None;
                 }
             }

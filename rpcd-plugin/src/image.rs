@@ -1,5 +1,7 @@
 //! Which file may be flashed: one that nobody but root could have put there, or can change.
 
+use packages::same;
+
 use crate::refused::Refused;
 
 /// Longer paths are nobody's image.
@@ -21,7 +23,7 @@ pub fn look(path: &mut [u8], status: &mut libc::stat) -> Result<(), Refused> {
             continue;
         }
         set(path, end, 0);
-        let below_tmp = begin > 1 || path.starts_with(b"/tmp\0");
+        let below_tmp = begin > 1 || same(path.get(..5).unwrap_or(&[]), b"/tmp\0");
         if !below_tmp || matches!(path.get(begin..end), None | Some(b"" | b"." | b"..")) {
             return Err(Refused::Path);
         }

@@ -6,7 +6,7 @@ use packages::{Database, Fault, Reader, Source};
 use ubus::Type;
 
 use crate::bindings::{ubus_context, ubus_request_data};
-use crate::refused::{cut, Refused};
+use crate::refused::{before, cut, nth, Refused};
 use crate::reply::{error, Reply, Status};
 
 /// Answers with the list, or with what is wrong with the database.
@@ -51,17 +51,12 @@ fn refused(fault: Fault) -> Refused {
     }
 }
 
-/// The paths of all databases, each with a NUL behind it: a table of them would need relocations.
+/// The paths of all databases, in their order, each with a NUL behind it.
 const PATHS: &[u8] = b"/lib/apk/db/installed\0/etc/apk/world\0/usr/lib/opkg/status\0";
 
 /// [`Database::path`] for C, and what happens to stand behind it.
 fn path(database: Database) -> &'static [u8] {
-    let start = match database {
-        Database::Apk => 0,
-        Database::World => 22,
-        Database::Opkg => 37,
-    };
-    PATHS.get(start..).unwrap_or(PATHS)
+    nth(PATHS, database as u8)
 }
 
 /// The descriptor of the file that is open; -1 for none.
@@ -98,6 +93,10 @@ impl Source for File {
             _ => Err(errno()),
         }
     }
+
+    fn before(text: &[u8], end: u8) -> &[u8] {
+        before(text, end)
+    }
 }
 
 /// Why the last call into libc failed.
@@ -108,19 +107,19 @@ fn errno() -> c_int {
 
 /// They are what the other crate has.
 const _: () = {
-    let mut database = 0;
-    while database < 3 {
-        let (path, start) = match database {
-            0 => (Database::Apk.path(), 0),
-            1 => (Database::World.path(), 22),
-            _ => (Database::Opkg.path(), 37),
-        };
+    let databases = [Database::Apk, Database::World, Database::Opkg];
+    let (mut number, mut start) = (0, 0);
+    while number < databases.len() {
+        let path = databases[number].path().as_bytes();
+        assert!(databases[number] as usize == number);
         let mut at = 0;
         while at < path.len() {
-            assert!(PATHS[start + at] == path.as_bytes()[at]);
+            assert!(PATHS[start + at] == path[at]);
             at += 1;
         }
         assert!(PATHS[start + at] == 0);
-        database += 1;
+        start += at + 1;
+        number += 1;
     }
+    assert!(start == PATHS.len());
 };

@@ -2,7 +2,6 @@
 
 use core::ffi::{c_char, c_int, CStr};
 use core::ptr::null;
-use core::sync::atomic::{AtomicI32, Ordering};
 
 use crate::sysupgrade::pause;
 
@@ -15,52 +14,57 @@ const DELAY: c_int = 2000;
 /// Descriptors a process of rpcd's may have inherited.
 const MAX_FDS: c_int = 1024;
 
-/// The reading end of a pipe whose writing end the upgrade and all that it starts hold; -1 before
-/// the first one.
-static UPGRADE: AtomicI32 = AtomicI32::new(-1);
-
-/// Whether an upgrade that was started here is still at work.
-pub fn is_running() -> bool {
-    let fd = UPGRADE.load(Ordering::Relaxed);
-    if fd < 0 {
-        return false;
-    }
-    let mut byte = 0u8;
-    // SAFETY: the descriptor is ours and does not block; there is room for one byte.
-    let len = unsafe { libc::read(fd, (&raw mut byte).cast(), 1) };
-    if len != 0 {
-        return true;
-    }
-    // Nobody holds the other end any more.
-    UPGRADE.store(-1, Ordering::Relaxed);
-    // SAFETY: the descriptor is ours, and from now on unknown.
-    unsafe { libc::close(fd) };
-    false
+/// The upgrade that was started last.
+pub struct Upgrade {
+    /// One above the reading end of a pipe whose writing end the upgrade and all that it starts hold; 0 before the
+    /// first one.
+    pipe: c_int,
 }
 
-/// Starts `sysupgrade [-n] PATH` in a session of its own; `path` is a text with a NUL at its end. False
-/// where the system has no process or descriptor left.
-pub fn start(path: *const c_char, keep: bool) -> bool {
-    let mut pipe = [-1; 2];
-    // SAFETY: there is room for two descriptors.
-    if unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
-        return false;
-    }
-    let [reading, writing] = pipe;
-    // SAFETY: rpcd has one thread, so the child may do anything.
-    match unsafe { libc::fork() } {
-        0 => become_sysupgrade(path, keep, writing),
-        child => {
-            // SAFETY: the descriptor is ours.
-            unsafe { libc::close(writing) };
-            if child < 0 {
-                // SAFETY: as above.
-                unsafe { libc::close(reading) };
-                return false;
-            }
-            UPGRADE.store(reading, Ordering::Relaxed);
-            true
+impl Upgrade {
+    /// Whether it is still at work.
+    pub fn is_running(&mut self) -> bool {
+        if self.pipe == 0 {
+            return false;
         }
+        let mut byte = 0u8;
+        // SAFETY: the descriptor is ours and does not block; there is room for one byte.
+        let len = unsafe { libc::read(self.pipe - 1, (&raw mut byte).cast(), 1) };
+        if len != 0 {
+            return true;
+        }
+        // Nobody holds the other end any more.
+        // SAFETY: the descriptor is ours, and from now on unknown.
+        unsafe { libc::close(self.pipe - 1) };
+        self.pipe = 0;
+        false
+    }
+
+    /// Starts `sysupgrade [-n] PATH` in a session of its own; `path` is a text with a NUL at its end. False
+    /// where the system has no process or descriptor left.
+    pub fn start(&mut self, path: *const c_char, keep: bool) -> bool {
+        let mut pipe = [-1; 2];
+        // The writing end has to stay open in the new program. That other programs of rpcd's inherit the reading one
+        // changes nothing: it ends when nobody writes any more.
+        // SAFETY: there is room for two descriptors.
+        if unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK) } != 0 {
+            return false;
+        }
+        let [reading, writing] = pipe;
+        // SAFETY: rpcd has one thread, so the child may do anything.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            become_sysupgrade(path, keep, writing);
+        }
+        // SAFETY: the descriptor is ours.
+        unsafe { libc::close(writing) };
+        if child < 0 {
+            // SAFETY: as above.
+            unsafe { libc::close(reading) };
+            return false;
+        }
+        self.pipe = reading + 1;
+        true
     }
 }
 
@@ -75,10 +79,7 @@ fn become_sysupgrade(path: *const c_char, keep: bool, alive: c_int) -> ! {
     unsafe {
         libc::setsid();
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        // The pipe's other end had a lower number, so this one is above 3 and what becomes 3 stays open
-        // in the new program.
-        libc::dup2(alive, 3);
-        for fd in (0..MAX_FDS).filter(|&fd| fd != 3) {
+        for fd in (0..MAX_FDS).filter(|&fd| fd != alive) {
             libc::close(fd);
         }
         // The lowest that are free.

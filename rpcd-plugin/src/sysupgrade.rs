@@ -3,26 +3,25 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::arguments::Arguments;
 use crate::bindings::{blob_buf, rpc_daemon_ops, ubus_context, ubus_request_data};
 use crate::image::{is_same, look, MAX_PATH};
 use crate::refused::Refused;
 use crate::reply::{Reply, Status};
-use crate::start::{is_running, start, SYSUPGRADE};
-
-/// rpcd's functions, from `init` on.
-static RPCD: AtomicPtr<rpc_daemon_ops> = AtomicPtr::new(core::ptr::null_mut());
-
-/// An image is being checked.
-static CHECKING: AtomicBool = AtomicBool::new(false);
+use crate::start::{Upgrade, SYSUPGRADE};
 
 /// How much of sysupgrade's words is kept: the last half of this at least.
 const TAIL: usize = 1024;
 
-/// A check while it runs. All of it may be zero.
+/// What is known between two calls. All of it may be zero.
 struct Check {
+    /// rpcd's functions, from `init` on.
+    rpcd: *const rpc_daemon_ops,
+    /// An image is being checked.
+    running: bool,
+    /// The upgrade that was started last.
+    upgrade: Upgrade,
     /// With a NUL at its end.
     path: [u8; MAX_PATH + 1],
     path_len: usize,
@@ -52,7 +51,8 @@ unsafe fn the_check() -> &'static mut Check {
 }
 
 pub fn set_rpcd(ops: *const rpc_daemon_ops) {
-    RPCD.store(ops.cast_mut(), Ordering::Relaxed);
+    // SAFETY: nobody has it yet.
+    unsafe { the_check().rpcd = ops };
 }
 
 /// Refuses at once, or leaves the answer to [`checked`].
@@ -77,14 +77,14 @@ fn check(
     ctx: *mut ubus_context,
     req: *mut ubus_request_data,
 ) -> Result<(), Refused> {
-    if CHECKING.load(Ordering::Relaxed) || is_running() {
+    // SAFETY: rpcd calls nobody else while this runs.
+    let check = unsafe { the_check() };
+    if check.running || check.upgrade.is_running() {
         return Err(Refused::Busy);
     }
     // SAFETY: rpcd gave it to `init`, and keeps it as long as it runs.
-    let rpcd = unsafe { RPCD.load(Ordering::Relaxed).as_ref() }.ok_or(Refused::NotChecked)?;
+    let rpcd = unsafe { check.rpcd.as_ref() }.ok_or(Refused::NotChecked)?;
     let exec = rpcd.exec.ok_or(Refused::NotChecked)?;
-    // SAFETY: no check runs, so no callback has it.
-    let check = unsafe { the_check() };
     check.begin(arguments)?;
     // SAFETY: the pointer, where there is one, is to a number of rpcd's own.
     check.timeout = unsafe { rpcd.exec_timeout.as_ref() }.map_or(0, |&timeout| timeout as u32);
@@ -103,7 +103,7 @@ fn check(
     if status != 0 {
         return Err(Refused::NotChecked);
     }
-    CHECKING.store(true, Ordering::Relaxed);
+    check.running = true;
     Ok(())
 }
 
@@ -128,9 +128,9 @@ unsafe extern "C" fn said(
 
 /// sysupgrade has ended, or was ended. rpcd sends what is in `blob` as soon as this returns.
 unsafe extern "C" fn checked(blob: *mut blob_buf, stat: c_int, _: *mut c_void) -> c_int {
-    CHECKING.store(false, Ordering::Relaxed);
     // SAFETY: the check is in nobody's use between two callbacks.
     let check = unsafe { the_check() };
+    check.running = false;
     let result = check.judge(stat);
     let said = match result {
         Err(Refused::Rejected) => check.tail.get(..check.tail_len).unwrap_or(&[]),
@@ -176,7 +176,7 @@ impl Check {
         if !is_same(&self.now, &self.seen) {
             return Err(Refused::Changed);
         }
-        if !start(self.path(), self.keep) {
+        if !self.upgrade.start(self.path.as_ptr().cast(), self.keep) {
             return Err(Refused::NotStarted);
         }
         Ok(())

@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use crate::error::Fault;
 use crate::list::{is_conflict, name, Entries};
-use crate::text::{find, push, sort, Entry, Span, ARCH, DEPENDS, NAME, PROVIDES, VERSION};
+use crate::text::{
+    find, push, sort, Entry, Span, Text, ARCH, BARE, DEPENDS, NAME, PROVIDES, VERSION,
+};
 use crate::{is_pseudo, is_virtual_name, text_of, Database, Dependencies, Error, Style};
 
 /// What is installed, as one of the package managers has it.
@@ -12,7 +14,7 @@ use crate::{is_pseudo, is_virtual_name, text_of, Database, Dependencies, Error, 
 pub struct Installed {
     database: Database,
     /// Printable ASCII and tabs.
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Text,
     pub(crate) entries: Vec<Entry>,
     /// Where in the text apk's world begins, which ends it.
     world: usize,
@@ -32,7 +34,7 @@ impl Installed {
     pub(crate) fn new(database: Database) -> Installed {
         Installed {
             database,
-            text: Vec::new(),
+            text: Text::new(),
             entries: Vec::new(),
             world: 0,
             wanted_known: database == Database::Opkg,
@@ -110,11 +112,16 @@ impl Installed {
         }
         sort(text, &mut asked);
         for entry in &mut self.entries {
-            for own in [entry.fields[NAME].get(text), entry.bare(text)] {
-                if let Some(asked) = find(text, &mut asked, own) {
+            let mut own = entry.fields[NAME];
+            loop {
+                if let Some(asked) = find(text, &mut asked, own.get(text)) {
                     asked.wanted = true;
                     entry.wanted = true;
                 }
+                if own.len == entry.fields[BARE].len {
+                    break;
+                }
+                own = entry.fields[BARE];
             }
         }
         // Only now is it known which names no package bears itself: these are met by whoever
@@ -138,13 +145,13 @@ impl Installed {
 }
 
 /// Adds the names of a list, a part of the text; what must not be there is not asked for.
-fn ask(text: &[u8], list: &[u8], asked: &mut Vec<Entry>) -> Result<(), Fault> {
+fn ask(text: &Text, list: &[u8], asked: &mut Vec<Entry>) -> Result<(), Fault> {
     for entry in Entries::new(list, Style::Apk) {
         if !is_conflict(entry) {
             let mut name_alone = Entry::default();
             let place = Span::of(text, name(entry));
             name_alone.fields[NAME] = place;
-            name_alone.bare = place.len;
+            name_alone.fields[BARE] = place;
             push(asked, name_alone)?;
         }
     }
@@ -159,7 +166,7 @@ impl<'a> Package<'a> {
 
     /// The name without ABI suffix, as the upgrade server knows it: `libubox`.
     pub fn bare_name(&self) -> &'a str {
-        text_of(self.entry.bare(&self.set.text))
+        text_of(self.entry.fields[BARE].get(&self.set.text))
     }
 
     /// The version: `2026.02.13~1aa36ee7-r1`.

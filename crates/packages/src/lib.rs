@@ -19,6 +19,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bytes;
 mod dependency;
 mod error;
 mod installed;
@@ -31,10 +32,10 @@ mod record;
 mod text;
 pub mod version;
 
+pub use bytes::same;
 pub use dependency::{Dependencies, Dependency, Style};
 pub use error::{Database, Error, Fault};
 pub use installed::{Installed, Package};
-pub use list::before;
 pub use name::{is_pseudo, is_virtual, BadName, PackageName};
 pub use providers::Providers;
 #[cfg(feature = "std")]

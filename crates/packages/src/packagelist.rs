@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::text::{sort, Entry, NAME, VERSION};
+use crate::bytes::same;
+use crate::text::{sort, Entry, Text, BARE, NAME, VERSION};
 use crate::{is_virtual_name, text_of, Error, Installed};
 
 impl Installed {
@@ -35,17 +36,17 @@ impl Installed {
 }
 
 fn list<'a>(
-    text: &'a [u8],
-    entries: &mut [Entry],
+    text: &'a Text,
+    entries: &mut Vec<Entry>,
     all: bool,
     give: &mut impl FnMut(&'a [u8], &'a [u8]),
 ) {
+    entries.retain(|entry| (all || entry.wanted) && !is_virtual_name(entry.fields[NAME].get(text)));
     sort(text, entries);
     let mut before: &[u8] = &[];
     for entry in entries {
-        let name = entry.bare(text);
-        let virtual_ = is_virtual_name(entry.fields[NAME].get(text));
-        if (all || entry.wanted) && !virtual_ && name != before {
+        let name = entry.fields[BARE].get(text);
+        if !same(name, before) {
             before = name;
             give(name, entry.fields[VERSION].get(text));
         }

@@ -1,5 +1,6 @@
 //! From the files to the installed set.
 
+use crate::bytes::before;
 use crate::error::Fault;
 use crate::{Database, Reader};
 
@@ -12,6 +13,12 @@ pub trait Source {
     /// Reads the next bytes into `buffer` and gives their number, 0 at the end, or the system's
     /// `errno`.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, i32>;
+
+    /// What stands before the first such byte. Nearly all of a database is passed over with it: who has
+    /// another way that is fast brings it along.
+    fn before(text: &[u8], end: u8) -> &[u8] {
+        before(text, end)
+    }
 }
 
 impl Reader {
@@ -40,7 +47,7 @@ impl Reader {
     }
 
     /// Reads a whole file.
-    fn load(&mut self, source: &mut impl Source, file: Database) -> Result<(), Fault> {
+    fn load<S: Source>(&mut self, source: &mut S, file: Database) -> Result<(), Fault> {
         let mut buffer = [0; 4096];
         let errno = match source.open(file) {
             Ok(false) => return Err(Fault::NoDatabase),
@@ -55,7 +62,7 @@ impl Reader {
                                 false => Ok(()),
                             };
                         }
-                        Ok(len) => self.take(buffer.get(..len).unwrap_or(&buffer))?,
+                        Ok(len) => self.take(buffer.get(..len).unwrap_or(&buffer), S::before)?,
                         Err(errno) => break errno,
                     }
                 }

@@ -3,18 +3,16 @@
 //! apk's database has lines `X:value`, opkg's status file lines `Field: value`; a blank line ends
 //! a record in both. The world is a list.
 
+use crate::bytes::{
+    ahead, before, behind, is, same, until, ANY, APK_FIELDS, BEGINS_APK, BEGINS_OPKG, NOT_IN_LIST,
+    NOT_IN_WORD, OPKG_FIELDS, SPACE,
+};
 use crate::error::Fault;
-use crate::list::{before, Entries};
-use crate::text::{append, push, Entry, Span, ABI, AUTOMATIC, NAME, STATUS, VERSION};
+use crate::list::Entries;
+use crate::text::{
+    append, push, Entry, Span, ABI, AUTOMATIC, BARE, DEPENDS, NAME, STATUS, VERSION,
+};
 use crate::{Database, Error, Installed, Style};
-
-/// The fields that are kept, in the order of [`Entry::fields`]: apk's, then opkg's.
-const APK_FIELDS: &[u8] = b"P V D p A g";
-const OPKG_FIELDS: &[u8] =
-    b"Package Version Depends Provides Architecture ABIVersion Status Auto-Installed";
-
-/// No longer than the longest of them, and its colon.
-const MAX_KEY: usize = 16;
 
 /// The tag OpenWrt's build puts the ABI version into, among apk's tags.
 const ABI_TAG: &[u8] = b"openwrt:abiversion=";
@@ -31,6 +29,17 @@ const MAX_WORD: usize = 255;
 /// router's database 200 KiB.
 const MAX_TEXT: usize = 8 * 1024 * 1024;
 
+/// What is known of the line that is being read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Nothing yet.
+    Begins,
+    /// It may be needed.
+    Kept,
+    /// It is not needed: nothing of it is in the text.
+    Skipped,
+}
+
 /// Reads one file after the other, in pieces of any size.
 pub struct Reader {
     pub(crate) set: Installed,
@@ -41,6 +50,8 @@ pub struct Reader {
     /// Where in the set's text the line begins that is being read, and the record.
     line: usize,
     record: usize,
+    /// What is known of it.
+    state: Line,
     /// Some line of the record was seen.
     begun: bool,
     entry: Entry,
@@ -55,6 +66,7 @@ impl Reader {
             number: 0,
             line: 0,
             record: 0,
+            state: Line::Begins,
             begun: false,
             entry: Entry::default(),
         }
@@ -80,7 +92,7 @@ impl Reader {
     /// # Errors
     /// See [`Error`]. Nothing can be read after one.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.take(piece).map_err(|fault| self.error(fault))
+        self.take(piece, before).map_err(|fault| self.error(fault))
     }
 
     /// The file has ended. The last record may lack its blank line, see [`Installed::is_cut_off`].
@@ -126,23 +138,52 @@ impl Reader {
         Fault::Unreadable
     }
 
-    /// Each line is put at the end of the set's text, and leaves it again if it is not needed.
-    pub(crate) fn take(&mut self, mut piece: &[u8]) -> Result<(), Fault> {
-        loop {
-            let part = before(piece, b'\n');
-            let text = &mut self.set.text;
-            let room = self.line + MAX_LINE + 1 - text.len();
-            append(text, part.get(..room).unwrap_or(part))?;
-            if part.len() == piece.len() {
-                return Ok(());
+    /// Each line whose first byte does not tell at once that it is not needed is put at the end of the set's text,
+    /// and leaves it again if it is not.
+    pub(crate) fn take(
+        &mut self,
+        mut piece: &[u8],
+        before: impl Fn(&[u8], u8) -> &[u8],
+    ) -> Result<(), Fault> {
+        while let Some(&first) = piece.first() {
+            if self.state == Line::Begins {
+                let needed = match self.file {
+                    Database::Apk => SPACE | BEGINS_APK,
+                    Database::Opkg => SPACE | BEGINS_OPKG,
+                    Database::World => ANY,
+                };
+                self.state = match is(first, needed) {
+                    true => Line::Kept,
+                    false => Line::Skipped,
+                };
             }
-            piece = piece.get(part.len() + 1..).unwrap_or(&[]);
+            let part = before(piece, b'\n');
+            if self.state == Line::Kept {
+                let text = &mut self.set.text;
+                let room = self.line + MAX_LINE + 1 - text.len();
+                append(text, part.get(..room).unwrap_or(part))?;
+            }
+            match piece.get(part.len() + 1..) {
+                Some(rest) => piece = rest,
+                None => break,
+            }
             self.end_line()?;
         }
+        Ok(())
+    }
+
+    /// Ends a line, needed or not.
+    fn end_line(&mut self) -> Result<(), Fault> {
+        self.number = self.number.wrapping_add(1);
+        if core::mem::replace(&mut self.state, Line::Begins) == Line::Kept {
+            return self.keep_line();
+        }
+        self.begun = true;
+        Ok(())
     }
 
     pub(crate) fn close(&mut self) -> Result<(), Fault> {
-        if self.set.text.len() != self.line {
+        if self.state != Line::Begins {
             self.end_line()?;
         }
         if self.file == Database::World {
@@ -156,47 +197,48 @@ impl Reader {
         }
     }
 
-    fn end_line(&mut self) -> Result<(), Fault> {
-        self.number = self.number.wrapping_add(1);
+    /// Ends a line that may be needed.
+    #[inline(never)] // Most lines are not.
+    fn keep_line(&mut self) -> Result<(), Fault> {
         let text = &mut self.set.text;
-        let long = text.len() > self.line + MAX_LINE;
-        while text.len() > self.line && text.last().is_some_and(is_space) {
-            text.pop();
+        let mut value = text.get(self.line..).unwrap_or(&[]);
+        let long = value.len() > MAX_LINE;
+        while let Some((_, rest)) = value.split_last().filter(|(&last, _)| is(last, SPACE)) {
+            value = rest;
         }
-        let mut start = self.line;
-        let mut field = DEPENDS_LIKE;
+        // The world's lines are lists like any other.
+        let mut field = DEPENDS;
         if self.file != Database::World {
-            let line = text.get(start..).unwrap_or(&[]);
-            if line.is_empty() && !long {
+            if value.is_empty() && !long {
                 return self.end_record();
             }
             // A line that begins with white space goes on with the field before it. opkg folds nothing
             // but lists of files and descriptions, and apk nothing at all.
             self.begun = true;
-            let key = before(line.get(..MAX_KEY).unwrap_or(line), b':');
             let mut fields = match self.file {
                 Database::Opkg => OPKG_FIELDS,
                 _ => APK_FIELDS,
             };
-            start += key.len() + 1;
             field = 0;
-            let mut known = before(fields, b' ');
-            while known != key {
-                field += 1;
-                match fields.get(known.len() + 1..) {
-                    Some(rest) => fields = rest,
-                    None => {
-                        text.truncate(self.line);
-                        return Ok(());
+            loop {
+                let Some((&len, rest)) = fields.split_first() else {
+                    text.truncate(self.line);
+                    return Ok(());
+                };
+                if rest.first() == value.first() {
+                    let known = rest.get(..len as usize).unwrap_or(rest);
+                    if let Some(rest) = behind(value, known) {
+                        value = rest;
+                        break;
                     }
                 }
-                known = before(fields, b' ');
+                fields = rest.get(len as usize..).unwrap_or(&[]);
+                field += 1;
             }
         }
-        while text.get(start).is_some_and(is_space) {
-            start += 1;
+        while let Some((_, rest)) = value.split_first().filter(|(&first, _)| is(first, SPACE)) {
+            value = rest;
         }
-        let value = text.get(start..).unwrap_or(&[]);
         let word = field <= VERSION;
         if long || (word && value.len() > MAX_WORD) {
             return Err(Fault::TooLong);
@@ -204,14 +246,8 @@ impl Reader {
         if text.len() > MAX_TEXT {
             return Err(Fault::TooLarge);
         }
-        // Only printable ASCII and tabs are taken: nothing else stands in a name, a version or a list
-        // of them, unless the file is damaged.
-        let good = |&byte: &u8| match byte {
-            b'!'..=b'~' => true,
-            b' ' | b'\t' => !word,
-            _ => false,
-        };
-        if !value.iter().all(good) {
+        let bad = if word { NOT_IN_WORD } else { NOT_IN_LIST };
+        if until(value, bad).len() != value.len() {
             return Err(Fault::BadText);
         }
         let value = Span::of(text, value);
@@ -255,40 +291,33 @@ impl Reader {
             if !is_present(status) {
                 return Ok(false);
             }
-            entry.wanted = entry.fields[AUTOMATIC].get(text) != b"yes";
+            entry.wanted = !same(entry.fields[AUTOMATIC].get(text), b"yes");
         } else {
             let mut tags = Entries::new(abi, Style::Apk);
-            abi = tags
-                .find_map(|tag| tag.strip_prefix(ABI_TAG))
-                .unwrap_or(&[]);
+            abi = tags.find_map(|tag| behind(tag, ABI_TAG)).unwrap_or(&[]);
         }
         let name = entry.fields[NAME].get(text);
         if name.is_empty() || entry.fields[VERSION].get(text).is_empty() {
             return Err(Fault::Incomplete);
         }
-        entry.bare = without_abi(name, abi).len() as u32;
+        entry.fields[BARE] = Span::of(text, without_abi(name, abi));
         Ok(true)
     }
 }
-
-fn is_space(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
-}
-
-/// Stands for the world's lines, which are lists like any other.
-const DEPENDS_LIKE: usize = crate::text::DEPENDS;
 
 /// Whether the state, the last word of `Status: install user installed`, means that the
 /// package's files are in place. `unpacked` counts as in opkg's own list: only its script has
 /// not run yet, on a router that is booting for the first time.
 fn is_present(status: &[u8]) -> bool {
-    status.ends_with(b" installed") || status.ends_with(b" unpacked")
+    ahead(status, b" installed")
+        .or(ahead(status, b" unpacked"))
+        .is_some()
 }
 
 /// A package's name without the ABI version at its end. OpenWrt puts a dash between a name that
 /// ends in a digit and its ABI version (`libsqlite3-0`); the tag holds it too, in some releases.
 fn without_abi<'a>(name: &'a [u8], abi: &[u8]) -> &'a [u8] {
-    match name.strip_suffix(abi) {
+    match ahead(name, abi) {
         Some(bare) if !abi.is_empty() => match bare {
             [] | [b'-'] => name,
             [bare @ .., b'-'] => bare,

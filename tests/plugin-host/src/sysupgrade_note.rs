@@ -6,7 +6,8 @@ use std::path::Path;
 /// Where the note lies in the root.
 pub const PATH: &str = "/tmp/sysupgrade.called";
 
-/// Writes the note: arguments, whether it leads a session of its own, and its open descriptors.
+/// Writes the note: arguments, whether it leads a session of its own, and how many of the standard
+/// descriptors are open, and of others.
 /// With `--test` it writes none, and takes an image that begins with `good`.
 pub fn write(arguments: &[&str]) -> io::Result<()> {
     if let [_, "--test", image] = arguments {
@@ -18,14 +19,19 @@ pub fn write(arguments: &[&str]) -> io::Result<()> {
         };
     }
     // SAFETY: plain system calls.
-    let (leads, open) = unsafe {
+    let (leads, standard, others) = unsafe {
         let leads = libc::getsid(0) == libc::getpid();
-        let open: Vec<i32> = (0..64)
-            .filter(|fd| libc::fcntl(*fd, libc::F_GETFD) >= 0)
-            .collect();
-        (leads, open)
+        let open = |fd: &i32| libc::fcntl(*fd, libc::F_GETFD) >= 0;
+        (
+            leads,
+            (0..3).filter(open).count(),
+            (3..1024).filter(open).count(),
+        )
     };
-    let note = format!("{} leads={leads} open={open:?}", arguments.join(" "));
+    let note = format!(
+        "{} leads={leads} open={standard}+{others}",
+        arguments.join(" ")
+    );
     let unfinished = Path::new("/tmp/sysupgrade.unfinished");
     std::fs::write(unfinished, note)?;
     std::fs::rename(unfinished, PATH)?;

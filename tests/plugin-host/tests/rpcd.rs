@@ -92,6 +92,6 @@ fn sysupgrade_checks_and_starts() {
     let note = std::fs::read_to_string(file).unwrap();
     assert_eq!(
         note,
-        "/sbin/sysupgrade -n /tmp/firmware.bin leads=true open=[0, 1, 2, 3]"
+        "/sbin/sysupgrade -n /tmp/firmware.bin leads=true open=3+1"
     );
 }
