@@ -29,12 +29,13 @@ mod request;
 mod server;
 mod signing;
 mod site;
+mod store;
 mod time;
 mod webhook;
 mod worker;
 
 pub use config::file;
-pub use config::{Branch, Config, Isolation, Lifetimes, Limits};
+pub use config::{Branch, Config, Isolation, Lifetimes, Limits, S3Config};
 #[cfg(feature = "demo")]
 pub use demo::Demo;
 pub use error::Error;

@@ -6,6 +6,7 @@ use crate::api::Shared;
 use crate::queue::Queue;
 use crate::signing::Signer;
 use crate::site::Site;
+use crate::store::Store;
 use crate::worker::Workshop;
 use crate::{Config, Error};
 use std::net::SocketAddr;
@@ -48,7 +49,8 @@ pub fn start(config: Config) -> Result<Server, Error> {
         Some(folder) => Some(Arc::new(Signer::open(folder)?)),
         None => None,
     };
-    let queue = runtime.block_on(Queue::open(&config, signer.as_ref()))?;
+    let store = Store::open(&config);
+    let queue = runtime.block_on(Queue::open(&config, &store, signer.as_ref()))?;
     let site = Site::new(&config.upstream_url, config.upstream_lifetime);
     let config = Arc::new(config);
     let context = runtime.enter();
@@ -58,11 +60,12 @@ pub fn start(config: Config) -> Result<Server, Error> {
             config.clone(),
             queue.clone(),
             site.clone(),
+            store.clone(),
             signer,
         )?),
     };
     drop(context);
-    let shared = Shared::new(config.clone(), site, queue);
+    let shared = Shared::new(config.clone(), site, queue, store);
     let listener = runtime
         .block_on(TcpListener::bind(config.listen))
         .map_err(Error::io(&name))?;

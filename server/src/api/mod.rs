@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::pages;
 use crate::queue::Queue;
 use crate::site::Site;
+use crate::store::Store;
 use answer::{with_header, Answer};
 use axum::body::{Body, Bytes};
 use axum::http::{header, HeaderName, Method, Request, Response, StatusCode};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub site: Site,
     /// The builds.
     pub queue: Queue,
+    /// The images.
+    pub store: Store,
     recent: Arc<Recent>,
     reporters: Arc<Reporters>,
     bodies: Arc<Semaphore>,
@@ -48,11 +51,12 @@ pub struct Shared {
 
 impl Shared {
     /// What handlers need to answer about the builds of `queue`.
-    pub fn new(config: Arc<Config>, site: Site, queue: Queue) -> Self {
+    pub fn new(config: Arc<Config>, site: Site, queue: Queue, store: Store) -> Self {
         Self {
             config,
             site,
             queue,
+            store,
             recent: Arc::default(),
             reporters: Arc::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
@@ -177,7 +181,7 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
     }
     let answer = match resource {
         Resource::Stored(folder, name) => {
-            return stored::file(&shared.config.store, folder, name, request.headers()).await
+            return stored::file(&shared.store, folder, name, request.headers()).await
         }
         Resource::Builds => builds::post(shared, peer, request).await,
         Resource::Prepare => builds::prepare(shared, request).await,

@@ -1,32 +1,22 @@
 //! Serves built images: whole or in part.
 
 use super::answer;
-use crate::time;
+use crate::store::{self, Found, Store};
 use axum::body::Body;
 use axum::http::{header, HeaderMap, HeaderName, Response, StatusCode};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::ops::RangeInclusive;
-use std::path::Path;
-use std::time::UNIX_EPOCH;
-use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
-/// Answers a request for `folder/name` below `store`. Neither is anything but one plain name.
-pub async fn file(store: &Path, folder: &str, name: &str, headers: &HeaderMap) -> Response<Body> {
-    let plain = |part: &str| {
-        !part.starts_with('.')
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || ".,_-+~".contains(c))
-    };
-    if !plain(folder) || !plain(name) {
+/// Answers a request for `folder/name` of the store. Neither is anything but one plain name.
+pub async fn file(store: &Store, folder: &str, name: &str, headers: &HeaderMap) -> Response<Body> {
+    if !store::is_plain(folder) || !store::is_plain(name) {
         return missing();
     }
-    match open(&store.join(folder).join(name)).await {
-        Some(found) => send(found, name, headers).await,
-        None => missing(),
+    match store.find(folder, name).await {
+        Ok(Some(found)) => send(found, name, headers).await,
+        Ok(None) => missing(),
+        Err(error) => unavailable(&error),
     }
 }
 
@@ -34,43 +24,13 @@ fn missing() -> Response<Body> {
     answer::json(404, &json!({"detail": "Not found"})).map(Body::from)
 }
 
-struct Found {
-    file: File,
-    length: u64,
-    modified: String,
-    etag: String,
+/// What the store says of itself is for who runs the server.
+fn unavailable(error: &std::io::Error) -> Response<Body> {
+    eprintln!("The store of images could not be read: {error}");
+    answer::refusal(503, "The store of images could not be read").map(Body::from)
 }
 
-async fn open(path: &Path) -> Option<Found> {
-    // The last part of the path is never a link in the store.
-    let nofollow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nofollow)
-        .open(path)
-        .await
-        .ok()?;
-    let metadata = file
-        .metadata()
-        .await
-        .ok()
-        .filter(|metadata| metadata.is_file())?;
-    let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let hash = Sha256::digest(format!("{}-{}", since.as_nanos(), metadata.len()));
-    let etag = format!(
-        "\"{}\"",
-        crate::request::hex(hash.get(..16).unwrap_or_default())
-    );
-    Some(Found {
-        file,
-        length: metadata.len(),
-        modified: time::http(modified),
-        etag,
-    })
-}
-
-async fn send(mut found: Found, name: &str, headers: &HeaderMap) -> Response<Body> {
+async fn send(found: Found, name: &str, headers: &HeaderMap) -> Response<Body> {
     let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // A part is only good for who has the rest of the same file.
     let same =
@@ -88,18 +48,15 @@ async fn send(mut found: Found, name: &str, headers: &HeaderMap) -> Response<Bod
     } else {
         wanted.end() - wanted.start() + 1
     };
-    if found
-        .file
-        .seek(SeekFrom::Start(*wanted.start()))
-        .await
-        .is_err()
-    {
-        return answer::internal_error().map(Body::from);
-    }
-    let mut response = Response::new(Body::from_stream(ReaderStream::new(found.file.take(count))));
+    let part = format!("bytes {}-{}/{}", wanted.start(), wanted.end(), found.length);
+    let (modified, etag) = (found.modified.clone(), found.etag.clone());
+    let content = match found.read(wanted).await {
+        Ok(content) => content,
+        Err(error) => return unavailable(&error),
+    };
+    let mut response = Response::new(Body::from_stream(ReaderStream::new(content)));
     *response.status_mut() = status;
     if status == StatusCode::PARTIAL_CONTENT {
-        let part = format!("bytes {}-{}/{}", wanted.start(), wanted.end(), found.length);
         response = answer::with_header(response, header::CONTENT_RANGE, &part);
     }
     let more = [
@@ -111,8 +68,8 @@ async fn send(mut found: Found, name: &str, headers: &HeaderMap) -> Response<Bod
             &format!("attachment; filename=\"{name}\""),
         ),
         (header::CONTENT_LENGTH, &count.to_string()),
-        (header::LAST_MODIFIED, &found.modified),
-        (header::ETAG, &found.etag),
+        (header::LAST_MODIFIED, &modified),
+        (header::ETAG, &etag),
     ];
     more.into_iter().fold(response, |response, (name, value)| {
         answer::with_header(response, name, value)

@@ -1,6 +1,6 @@
 //! Reads the configuration from a TOML file. Everything in it may be left out.
 
-use super::{Branch, Config, Isolation};
+use super::{Branch, Config, Isolation, S3Config};
 use crate::request::feeds;
 use serde::Deserialize;
 use std::fmt;
@@ -53,6 +53,7 @@ struct File {
     isolation: Option<Isolation>,
     build_hosts: Option<Vec<String>>,
     repository_allow_list: Vec<String>,
+    s3: Option<S3Config>,
     limits: LimitsEntry,
     times: Times,
     branch: Vec<BranchEntry>,
@@ -148,6 +149,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.work, file.work);
     set(&mut config.isolation, file.isolation);
     set(&mut config.build_hosts, file.build_hosts);
+    config.s3 = file.s3.map(bucket).transpose()?;
     for url in file.repository_allow_list {
         if feeds::split(&url).is_none() {
             return Err(Invalid(format!(
@@ -217,6 +219,17 @@ fn address(name: &str, url: &str) -> Result<String, Invalid> {
             "{name} = \"{url}\" is no address: it begins with https:// or http://."
         )))
     }
+}
+
+fn bucket(mut entry: S3Config) -> Result<S3Config, Invalid> {
+    entry.endpoint = address("endpoint", entry.endpoint.trim_end_matches('/'))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    if entry.bucket.is_empty() || !entry.bucket.chars().all(plain) || entry.bucket.starts_with('.')
+    {
+        let words = format!("bucket = \"{}\" is no name of a bucket.", entry.bucket);
+        return Err(Invalid(words));
+    }
+    Ok(entry)
 }
 
 fn branch(entry: BranchEntry) -> Result<Branch, Invalid> {
@@ -289,6 +302,11 @@ mod tests {
             ("[times]\nbuild = '9ü'", "is no time"),
             ("upstream = 'ftp://x'", "is no address"),
             ("webhook = 'x'", "is no address"),
+            ("[s3]\nbucket = 'x'", "endpoint"),
+            (
+                "[s3]\nendpoint = 'http://x'\nbucket = '../x'\naccess_key = ''\nsecret_key = ''",
+                "no name of a bucket",
+            ),
             (
                 "repository_allow_list = ['feeds.example']",
                 "which is no address",

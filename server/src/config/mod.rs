@@ -19,6 +19,8 @@ pub struct Config {
     pub upstream_url: String,
     /// Where built images are kept; a folder for each request hash below it.
     pub store: PathBuf,
+    /// A bucket where built images are kept instead; `store` is then where they are made.
+    pub s3: Option<S3Config>,
     /// Where jobs and statistics are remembered, so that a restart forgets none; without it they are in memory only.
     pub state: Option<PathBuf>,
     /// `redis://HOST:PORT/NUMBER` of a Redis or Valkey by which many processes share their jobs; `state` is of no use then.
@@ -84,6 +86,34 @@ pub struct Config {
     pub webhook_token: Option<String>,
     /// Whom to write to, shown in the overview.
     pub contact: String,
+}
+
+/// A bucket of S3 or of something that speaks like it.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Config {
+    /// `https://s3.example.org`, without a slash at the end; the bucket comes after it, in the path.
+    pub endpoint: String,
+    /// Its name.
+    pub bucket: String,
+    /// `us-east-1`, or what the service calls its place.
+    #[serde(default = "region")]
+    pub region: String,
+    /// The public name of the key.
+    pub access_key: String,
+    /// The key.
+    pub secret_key: String,
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+impl std::fmt::Debug for S3Config {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3Config({}/{})", self.endpoint, self.bucket)
+    }
 }
 
 /// How builds are kept apart.
@@ -194,6 +224,7 @@ impl Config {
             build_hosts: Vec::new(),
             repository_allow_list: Vec::new(),
             store,
+            s3: None,
             state: None,
             queue: None,
             lease: Duration::from_secs(30),

@@ -6,6 +6,7 @@ use super::tally::Tally;
 use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
+use crate::store::Store;
 use crate::worker::place;
 use crate::{Config, Error};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,7 +30,7 @@ pub struct Local {
 
 #[derive(Debug)]
 struct Inner {
-    store: PathBuf,
+    store: Store,
     journal: Option<Journal>,
     lifetimes: Lifetimes,
     max_pending: usize,
@@ -59,7 +60,7 @@ impl Local {
     ///
     /// # Errors
     /// [`Error::Io`] where the journal can't be read.
-    pub fn open(config: &Config) -> Result<Self, Error> {
+    pub fn open(config: &Config, store: Store) -> Result<Self, Error> {
         let journal = match &config.state {
             Some(folder) => Some(Journal::open(&folder.join("jobs"))?),
             None => None,
@@ -74,7 +75,7 @@ impl Local {
         };
         remembered.sort_by_key(|job| job.enqueued);
         let mut inner = Inner {
-            store: config.store.clone(),
+            store,
             journal,
             lifetimes: config.lifetimes.clone(),
             max_pending: config.max_pending,
@@ -227,14 +228,18 @@ impl Local {
     }
 
     /// See [`super::Queue::delete`].
-    pub fn delete(&self, hash: &str) -> Result<bool, Error> {
-        let mut inner = self.lock();
-        let folder = match inner.jobs.get(hash) {
-            Some(known) if known.job.state.is_end() => inner.store.join(known.job.folder()),
-            _ => return Ok(false),
+    pub async fn delete(&self, hash: &str) -> Result<bool, Error> {
+        let (store, folder) = {
+            let inner = self.lock();
+            match inner.jobs.get(hash) {
+                Some(known) if known.job.state.is_end() => {
+                    (inner.store.clone(), known.job.folder())
+                }
+                _ => return Ok(false),
+            }
         };
-        place::remove_if_there(&folder).map_err(Error::io(&folder))?;
-        inner.forget(hash);
+        store.remove_now(folder).await?;
+        self.lock().forget(hash);
         Ok(true)
     }
 
@@ -280,11 +285,10 @@ impl Inner {
     fn clear_store(&self) {
         let kept: HashSet<String> = self.jobs.values().map(|known| known.job.folder()).collect();
         // Without a store there is nothing to clear, and who can't read it hears so at the first build.
-        for entry in std::fs::read_dir(&self.store)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let Some(store) = self.store.folder() else {
+            return;
+        };
+        for entry in std::fs::read_dir(store).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let ours = name.trim_start_matches('.').get(..64).is_some_and(is_hash);
             if !ours || kept.contains(&name) {
@@ -331,11 +335,7 @@ impl Inner {
         if let Some(journal) = &self.journal {
             journal.remove(hash);
         }
-        let folder = self.store.join(known.job.folder());
-        if let Err(error) = place::remove_if_there(&folder) {
-            // The next start of the server tries again.
-            eprintln!("{} could not be removed: {error}", folder.display());
-        }
+        self.store.discard(&known.job.folder());
     }
 }
 
@@ -345,6 +345,7 @@ mod tests {
     use crate::queue::job::{Job, State};
     use crate::queue::Entry;
     use crate::request::BuildRequest;
+    use crate::store::Store;
     use crate::Config;
     use std::path::Path;
 
@@ -355,7 +356,8 @@ mod tests {
     fn queue(change: impl FnOnce(&mut Config)) -> Local {
         let mut config = Config::new("http://127.0.0.1:1", "/nonexistent/store", "/nonexistent");
         change(&mut config);
-        Local::open(&config).expect("queue")
+        let store = Store::open(&config);
+        Local::open(&config, store).expect("queue")
     }
 
     fn known(queue: &Local, name: &str) -> Option<(State, usize)> {
@@ -420,9 +422,9 @@ mod tests {
         let there = ["a", "b", "c", "d"].map(|name| known(&queue, name).is_some());
         assert_eq!(there, [false, false, true, true]);
         assert!(!folder("a").exists() && folder("c").exists());
-        assert!(queue.delete(&"c".repeat(64)).expect("deleted") && !folder("c").exists());
+        assert!(queue.delete(&"c".repeat(64)).await.expect("deleted") && !folder("c").exists());
         assert!(
-            !queue.delete(&"d".repeat(64)).expect("queue"),
+            !queue.delete(&"d".repeat(64)).await.expect("queue"),
             "it still waits"
         );
     }
@@ -483,14 +485,14 @@ mod tests {
         let place = dir.path().join("a".repeat(64));
         std::fs::write(&place, "").expect("file");
         finish(&queue, queue.take().await);
-        assert!(queue.delete(&"a".repeat(64)).is_err());
+        assert!(queue.delete(&"a".repeat(64)).await.is_err());
         assert_eq!(
             known(&queue, "a"),
             Some((State::Finished, 0)),
             "still known"
         );
         std::fs::remove_file(&place).expect("removed");
-        assert!(queue.delete(&"a".repeat(64)).expect("deleted"));
+        assert!(queue.delete(&"a".repeat(64)).await.expect("deleted"));
     }
 
     #[tokio::test]

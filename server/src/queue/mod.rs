@@ -10,6 +10,7 @@ use crate::request::prepare::{Prepared, Question};
 use crate::signing::seal::Seal;
 use crate::signing::Signer;
 use crate::site::Site;
+use crate::store::Store;
 use crate::{Config, Error};
 use job::Job;
 use local::Local;
@@ -51,12 +52,18 @@ impl Queue {
     ///
     /// # Errors
     /// [`Error::Io`] where its folder can't be made or read, [`Error::Queue`] where its Redis can't be reached.
-    pub async fn open(config: &Config, signer: Option<&Arc<Signer>>) -> Result<Self, Error> {
+    pub async fn open(
+        config: &Config,
+        store: &Store,
+        signer: Option<&Arc<Signer>>,
+    ) -> Result<Self, Error> {
         if let Some(url) = &config.queue {
             let seal = signer.map(|signer| Seal::new(signer.clone())).transpose()?;
-            return Ok(Self::Shared(Shared::open(url, config, seal).await?));
+            return Ok(Self::Shared(
+                Shared::open(url, config, store.clone(), seal).await?,
+            ));
         }
-        Ok(Self::Local(Arc::new(Local::open(config)?)))
+        Ok(Self::Local(Arc::new(Local::open(config, store.clone())?)))
     }
 
     /// How many requests wait.
@@ -147,7 +154,7 @@ impl Queue {
     /// Where the queue can't be reached, or the images not be removed; then the build is still known.
     pub async fn delete(&self, hash: &str) -> Result<bool, Error> {
         match self {
-            Self::Local(queue) => queue.delete(hash),
+            Self::Local(queue) => queue.delete(hash).await,
             Self::Shared(queue) => queue.delete(hash).await,
         }
     }

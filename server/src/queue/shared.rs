@@ -15,13 +15,12 @@ use super::{Entry, Found};
 use crate::config::Lifetimes;
 use crate::request::is_hash;
 use crate::signing::seal::Seal;
-use crate::worker::place;
+use crate::store::Store;
 use crate::{time, Config, Error};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamAutoClaimReply, StreamReadReply};
 use redis::{AsyncCommands as _, RedisError, Script};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The consumer group of all workers.
@@ -43,7 +42,7 @@ pub struct Shared {
     redis: ConnectionManager,
     /// What this process calls itself; each of its workers adds a number.
     name: String,
-    store: PathBuf,
+    store: Store,
     lifetimes: Lifetimes,
     max_pending: usize,
     max_finished: usize,
@@ -97,7 +96,12 @@ impl Shared {
     ///
     /// # Errors
     /// [`Error::Queue`] where it can't be reached.
-    pub async fn open(url: &str, config: &Config, seal: Option<Seal>) -> Result<Self, Error> {
+    pub async fn open(
+        url: &str,
+        config: &Config,
+        store: Store,
+        seal: Option<Seal>,
+    ) -> Result<Self, Error> {
         let client = redis::Client::open(url).map_err(wrong)?;
         let settings = ConnectionManagerConfig::new()
             .set_response_timeout(Some(PATIENCE))
@@ -112,7 +116,7 @@ impl Shared {
         Ok(Self {
             redis,
             name: format!("{}-{}-{start}", host.to_string_lossy(), std::process::id()),
-            store: config.store.clone(),
+            store,
             lifetimes: config.lifetimes.clone(),
             max_pending: config.max_pending,
             max_finished: config.max_finished,
@@ -345,7 +349,7 @@ impl Shared {
         let Some(Found { job, .. }) = found else {
             return Ok(false);
         };
-        self.remove_files(&job.folder())?;
+        self.remove_files(&job.folder()).await?;
         self.forget(&format!("{hash} {}", job.folder())).await?;
         Ok(true)
     }
@@ -363,17 +367,16 @@ impl Shared {
     }
 
     /// Removes the images of a job. What Redis says is not what leads out of the store.
-    fn remove_files(&self, folder: &str) -> Result<(), Error> {
+    async fn remove_files(&self, folder: &str) -> Result<(), Error> {
         if !folder.get(..64).is_some_and(is_hash) || folder.contains('/') {
             return Ok(());
         }
-        let folder = self.store.join(folder);
-        place::remove_if_there(&folder).map_err(Error::io(&folder))
+        self.store.clone().remove_now(folder.to_owned()).await
     }
 
     /// The same where nobody waits for it: what goes wrong is said on stderr.
-    fn try_remove_files(&self, folder: &str) -> bool {
-        let removed = self.remove_files(folder);
+    async fn try_remove_files(&self, folder: &str) -> bool {
+        let removed = self.remove_files(folder).await;
         if let Err(error) = &removed {
             eprintln!("Images could not be removed: {error}");
         }
@@ -393,7 +396,7 @@ impl Shared {
             let (hash, folder) = done.split_once(' ').unwrap_or_default();
             let current = self.find(hash).await?.map(|found| found.job.folder());
             // What can't be removed stays among those done, and is tried again.
-            if current.as_deref() != Some(folder) && !self.try_remove_files(folder) {
+            if current.as_deref() != Some(folder) && !self.try_remove_files(folder).await {
                 continue;
             }
             let () = redis.zrem(key("done"), &done).await.map_err(wrong)?;
@@ -405,7 +408,7 @@ impl Shared {
             let oldest: Vec<String> = redis.zrange(key("done"), 0, last).await.map_err(wrong)?;
             for done in oldest {
                 let (_, folder) = done.split_once(' ').unwrap_or_default();
-                if self.try_remove_files(folder) {
+                if self.try_remove_files(folder).await {
                     self.forget(&done).await?;
                 }
             }

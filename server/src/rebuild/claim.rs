@@ -1,7 +1,7 @@
 //! What another server says of an image: read with care, for nothing of it has to be true.
 
 use crate::request::{is_hash, validate, BuildRequest};
-use crate::{Config, Limits};
+use crate::{store, Config, Limits};
 use firmware::{Device, KeyRing};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -194,10 +194,9 @@ fn split(url: &str) -> Option<(&str, &str)> {
     (web && is_hash(hash)).then_some((base, hash))
 }
 
-/// Whether a name leads nowhere else, neither in a path nor in an address.
+/// Whether a name is plain, and no longer than one of a file may be.
 fn is_plain(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ".,_-+~".contains(c);
-    (1..=255).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
+    name.len() <= 255 && store::is_plain(name)
 }
 
 /// The images of an answer.

@@ -7,6 +7,7 @@ use crate::queue::job::{Job, State};
 use crate::queue::Queue;
 use crate::request::support;
 use crate::site::Site;
+use crate::store::Store;
 use crate::worker::builders::Builders;
 use crate::worker::{place, Workshop};
 use crate::{Config, Isolation};
@@ -73,6 +74,7 @@ pub fn rebuild(url: &str, config: &Config) -> Result<Verdict, String> {
     let mut own = config.clone();
     own.store = folder.join("store");
     own.work = folder.join("work");
+    own.s3 = None;
     own.queue = None;
     own.state = None;
     // A signature would be another one anyway.
@@ -169,9 +171,10 @@ async fn build(claim: &Claim, mut config: Config) -> Result<Built, String> {
 }
 
 async fn workshop(config: Arc<Config>, site: &Site) -> Result<Workshop, String> {
-    let queue = Queue::open(&config, None).await;
+    let store = Store::open(&config);
+    let queue = Queue::open(&config, &store, None).await;
     queue
-        .and_then(|queue| Workshop::new(config, queue, site.clone(), None))
+        .and_then(|queue| Workshop::new(config, queue, site.clone(), store, None))
         .map_err(|error| error.to_string())
 }
 

@@ -12,6 +12,7 @@ use crate::queue::{tally, Queue};
 use crate::request::{changes, is_hash, packages_hash};
 use crate::signing::Signer;
 use crate::site::{profiles, Site};
+use crate::store::Store;
 use crate::webhook::Webhook;
 use crate::{Config, Error};
 use builders::Builders;
@@ -21,7 +22,6 @@ pub use room::launch::launch;
 use room::{Output, Room, Rooms, Stopped};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub struct Workshop {
     pub queue: Queue,
     rooms: Rooms,
     builders: Builders,
+    store: Store,
     signer: Option<Arc<Signer>>,
     webhook: Option<Webhook>,
 }
@@ -79,6 +80,7 @@ impl Workshop {
         config: Arc<Config>,
         queue: Queue,
         site: Site,
+        store: Store,
         signer: Option<Arc<Signer>>,
     ) -> Result<Self, Error> {
         let rooms = Rooms::new(&config)?;
@@ -93,6 +95,7 @@ impl Workshop {
             queue,
             rooms,
             builders,
+            store,
             signer,
         })
     }
@@ -141,7 +144,7 @@ impl Workshop {
         let ended = self.queue.finish(&job).await;
         if !matches!(ended, Ok(true)) {
             // Nobody will ask for these: the job is another's, or remembered nowhere.
-            let _ = fs::remove_dir_all(self.config.store.join(job.folder()));
+            self.store.discard(&job.folder());
         }
         if let Ok(true) = ended {
             if let Some(webhook) = &self.webhook {
@@ -198,6 +201,8 @@ impl Workshop {
         for folder in job.former_folders() {
             Place::clear_former(&self.config.store, &folder);
             self.rooms.clear_former(&folder);
+            // Images that nobody has heard of.
+            self.store.discard(&folder);
         }
         let place = Place::new(&self.config.store, &job.folder())
             .map_err(|error| Failure::Here(format!("There is no room for images: {error}")))?;
@@ -230,8 +235,9 @@ impl Workshop {
         }
         let result = result(job, &place, &packages, manifest)?;
         job.files = place.names().map_err(unreadable)?;
-        place
-            .keep()
+        let (store, from, folder) = (self.store.clone(), place.bin.clone(), job.folder());
+        let kept = tokio::task::spawn_blocking(move || store.keep(&from, &folder)).await;
+        kept.unwrap_or_else(|error| Err(std::io::Error::other(error)))
             .map_err(|error| Failure::Here(format!("The images could not be stored: {error}")))?;
         job.fields.extend(result);
         Ok(())

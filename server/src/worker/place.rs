@@ -20,7 +20,6 @@ pub struct Place {
     pub bin: PathBuf,
     /// For make's FILES.
     pub files: PathBuf,
-    kept: PathBuf,
 }
 
 impl Place {
@@ -33,7 +32,6 @@ impl Place {
         let place = Self {
             bin: store.join(format!(".{hash}.bin")),
             files: store.join(format!(".{hash}.files")),
-            kept: store.join(hash),
             store,
         };
         place.clear();
@@ -41,13 +39,9 @@ impl Place {
         Ok(place)
     }
 
-    /// Removes what a worker that died left of its place, images that nobody has heard of included.
+    /// Removes what a worker that died left of its place.
     pub fn clear_former(store: &Path, name: &str) {
-        for folder in [
-            format!(".{name}.bin"),
-            format!(".{name}.files"),
-            name.to_owned(),
-        ] {
+        for folder in [format!(".{name}.bin"), format!(".{name}.files")] {
             // Usually there is none.
             let _ = remove(&store.join(folder));
         }
@@ -90,18 +84,6 @@ impl Place {
         let mut names = names.collect::<io::Result<Vec<String>>>()?;
         names.sort();
         Ok(names)
-    }
-
-    /// Makes the images seen.
-    ///
-    /// # Errors
-    /// Where they can't be moved.
-    pub fn keep(&self) -> io::Result<()> {
-        if self.kept.exists() {
-            // Of an earlier run of the server, that knew it by the same name.
-            fs::remove_dir_all(&self.kept)?;
-        }
-        fs::rename(&self.bin, &self.kept)
     }
 
     fn clear(&self) {
