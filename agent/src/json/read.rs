@@ -14,10 +14,8 @@ use std::{fmt, vec};
 pub(crate) enum Unexpected {
     /// There is no field, the how many-th.
     Missing(usize),
-    /// There is nothing. Where a field has a default, that is no fault, and nobody reads it: so
-    /// without words, which are made with an allocation or two.
-    Nothing,
-    /// In words.
+    /// In words; without any where there is nothing: a field that has a default may be missing, and
+    /// words that nobody reads would cost an allocation or two.
     Else(Box<str>),
 }
 
@@ -36,7 +34,7 @@ impl fmt::Display for Unexpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Unexpected::Missing(_) => "a field is missing",
-            Unexpected::Nothing => "nothing where something belongs",
+            Unexpected::Else(words) if words.is_empty() => "nothing where something belongs",
             Unexpected::Else(words) => words,
         })
     }
@@ -74,7 +72,7 @@ impl Reader {
     #[inline(never)]
     fn unexpected(&self, expected: &dyn Expected) -> Unexpected {
         let found = match &self.0 {
-            Value::Null => return Unexpected::Nothing,
+            Value::Null => return Unexpected::Else(Box::default()),
             Value::Bool(_) => "true or false",
             Value::Number(_) => "a number",
             Value::String(_) => "a text",
