@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// An error as it crosses the bus: `{kind, message, detail}`.
+/// An error as it crosses the bus: `{kind, message, detail}`, and `retry_after` where a server said so.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Error {
     /// For programs.
@@ -79,6 +79,9 @@ pub struct Error {
     /// The last words of another program (stdout, stderr, an answer), at most 8 KiB, or empty.
     #[serde(default)]
     pub detail: String,
+    /// How many seconds a server wants to be left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Error {
@@ -88,6 +91,7 @@ impl Error {
             kind,
             message: message.into(),
             detail: String::new(),
+            retry_after: None,
         }
     }
 

@@ -11,7 +11,7 @@ pub const STATE_FOLDER: &str = "/tmp/attended-sysupgrade";
 pub const JOB_FOLDER: &str = "/tmp/attended-sysupgrade.job";
 /// What survives an upgrade: pending.json, history.json.
 pub const RECORD_FOLDER: &str = "/etc/attended-sysupgrade";
-/// What becomes the image, while it is copied.
+/// What becomes the image, while it is copied; named as what [`crate::store::tidy`] removes.
 pub const COPY: &str = "/tmp/attended-sysupgrade/firmware.new";
 /// The verified image in hand.
 pub const IMAGE: &str = "/tmp/attended-sysupgrade/firmware.bin";

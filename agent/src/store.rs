@@ -100,6 +100,23 @@ pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     })
 }
 
+/// Removes what [`write`] left in `folder` when the process died in the middle of it.
+pub fn tidy(folder: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| Error::file(folder, "read", &error))?,
+    };
+    for entry in entries {
+        let path = entry
+            .map_err(|error| Error::file(folder, "read", &error))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a file that may not be there.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
@@ -172,6 +189,19 @@ mod tests {
             b"[1,"
         );
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_crash_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| folder.path().join(name);
+        for name in ["status.json", "status.new", "pending.new", "notice"] {
+            fs::write(file(name), "").unwrap();
+        }
+        tidy(folder.path()).unwrap();
+        tidy(&file("nowhere")).unwrap();
+        assert!(file("status.json").exists() && file("notice").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

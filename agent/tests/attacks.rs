@@ -113,6 +113,7 @@ fn server_500_429_202_forever() {
         longest: Duration::from_millis(1),
         patience: Duration::from_millis(300),
         failures: 3,
+        ..Pace::default()
     };
     let waiting = || Reply::json(202, r#"{"detail": "queued", "request_hash": "00"}"#);
     for (status, kind) in [

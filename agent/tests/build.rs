@@ -12,7 +12,7 @@ use asu::upgrade::build::{choose_image, wait_for, Built, Pace};
 use asu::upgrade::{Progress, Watcher};
 use stand_in::{recorded, Reply, StandIn};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Remembers what it is told.
 #[derive(Default)]
@@ -164,6 +164,25 @@ fn a_server_that_is_away_for_a_moment_is_waited_for() {
         wait(&refused, &hurry()).0.unwrap_err().kind,
         Kind::Overloaded,
         "the request itself is sent once"
+    );
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_or_is_given_up() {
+    let until = |seconds| Reply::with_headers(503, &[("Retry-After", seconds)], "{}");
+    let [queued, built] = ["064", "079"].map(Reply::recorded);
+    let began = Instant::now();
+    let server = in_turn(vec![queued.clone(), until("1"), built.clone()]);
+    wait(&server, &hurry()).0.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1), "not earlier");
+    let server = in_turn(vec![queued, until("601"), built]);
+    let error = wait(&server, &hurry()).0.unwrap_err();
+    assert_eq!(error.kind, Kind::Overloaded);
+    assert_eq!(error.retry_after, Some(601));
+    let asked = server.lines();
+    assert!(
+        !asked.iter().skip(2).any(|line| line.starts_with("GET")),
+        "{asked:?}"
     );
 }
 

@@ -267,6 +267,11 @@ fn where_all_are_broken_the_first_that_says_something_is_heard() {
     assert_eq!(phases, [Phase::Checking]);
     let error = run(&[away.url(), busy.url()]).0.unwrap_err();
     assert_eq!(error.kind, Kind::Overloaded, "{error:?}");
+    assert_eq!(error.retry_after, None);
+    // Whoever asks again asks the one that is busy for an hour, too.
+    let hour = StandIn::new(|request, _| WAYS[4].1(request));
+    let error = run(&[hour.url(), away.url()]).0.unwrap_err();
+    assert_eq!(error.retry_after, Some(3600), "{error:?}");
 }
 
 #[test]

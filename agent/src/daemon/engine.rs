@@ -10,7 +10,7 @@ use super::{local, notices, router};
 use crate::api::{Goal, History, Image, Job, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
-use crate::paths::{Paths, COPY, IMAGE, JOB_FOLDER};
+use crate::paths::{Paths, IMAGE, JOB_FOLDER, RECORD_FOLDER, STATE_FOLDER};
 use crate::settings::Settings;
 use crate::store;
 use crate::system::now;
@@ -106,7 +106,10 @@ impl Engine {
     /// Confirms what was flashed, and says what became of a job that was cut off.
     fn look_back(&mut self) -> Result<(), Error> {
         store::remove_folder(&self.paths.real(JOB_FOLDER))?;
-        store::remove(&self.paths.real(COPY))?;
+        // Half a copy of an image too.
+        for folder in [STATE_FOLDER, RECORD_FOLDER] {
+            store::tidy(&self.paths.real(folder))?;
+        }
         if let Some(check) = &mut self.remembered.status.check {
             check.running = false;
         }

@@ -17,6 +17,7 @@ use crate::upgrade::{beside, build, download, offer, rebuild, Inputs, Progress, 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// An order names every installed package; 2,000 of them take some 300 KB.
 const ORDER_LIMIT: u64 = 4 * 1024 * 1024;
@@ -26,6 +27,9 @@ const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Where there are further servers, one that breaks off so often has had its chance.
 const FEW_BREAKS: u32 = 2;
+
+/// There nobody waits longer for a server that wants to be left alone.
+const SHORT_WAIT: Duration = Duration::from_secs(15);
 
 /// Where events go.
 pub type Tell<'a> = &'a mut dyn FnMut(&Event) -> std::io::Result<()>;
@@ -104,6 +108,7 @@ pub fn perform(
         let mut patience = patience.clone();
         if n < settings.servers.len() {
             patience.breaks = patience.breaks.min(FEW_BREAKS);
+            patience.put_off = patience.put_off.min(SHORT_WAIT);
         }
         let client = Client::with_patience(url, &options, patience).map_err(Error::from);
         match client.and_then(|client| ask(paths, order, &client, &mut teller)) {
@@ -151,16 +156,24 @@ fn most_telling(faults: Vec<(&str, Error)>) -> Error {
         .collect();
     let passing = |error: &Error| matches!(error.kind, Kind::Offline | Kind::Overloaded);
     let telling = faults.iter().position(|(_, error)| !passing(error));
+    // Who wants to be left alone the longest is left alone.
+    let retry_after = faults
+        .iter()
+        .filter_map(|(_, error)| error.retry_after)
+        .max();
     let mut errors = faults.into_iter().map(|(_, error)| error);
     let error = match telling {
         Some(n) => errors.nth(n),
         None => errors.next_back(),
     };
     match error {
-        Some(error) if all.len() > 1 && error.detail.is_empty() => {
-            error.with_detail(&all.join("\n"))
+        Some(mut error) => {
+            error.retry_after = retry_after;
+            match all.len() > 1 && error.detail.is_empty() {
+                true => error.with_detail(&all.join("\n")),
+                false => error,
+            }
         }
-        Some(error) => error,
         None => Error::new(Kind::Internal, "No upgrade server was asked."),
     }
 }
@@ -327,6 +340,7 @@ fn fetch(
     })?;
     let pace = build::Pace {
         failures: client.patience().breaks,
+        put_off: client.patience().put_off,
         ..build::Pace::new(inputs.choice.poll_interval)
     };
     let device = &inputs.device.info;

@@ -1,9 +1,11 @@
 //! What can go wrong with an upgrade server, and what to tell the router's owner.
 
 use crate::error::{self, Kind};
+use crate::settings::FILE as SETTINGS;
 use crate::text::{clean, lines};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// An upgrade server did not do what was asked of it.
 #[derive(Debug)]
@@ -107,6 +109,22 @@ impl Error {
         }
     }
 
+    /// How many seconds the server wants to be left alone.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Error::Overloaded(seconds) => *seconds,
+            Error::GivenUp(_, last) => last.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// How long to wait before such a server is asked again: `usual`, or as long as it wants. None:
+    /// not at all, since it wants longer than `most`, or would say the same.
+    pub fn pause(&self, usual: Duration, most: Duration) -> Option<Duration> {
+        let wanted = Duration::from_secs(self.retry_after().unwrap_or(0));
+        (self.is_passing() && wanted <= most).then_some(usual.max(wanted))
+    }
+
     /// Whether the same question may well have an answer a little later.
     pub fn is_passing(&self) -> bool {
         matches!(self.kind(), Kind::Offline | Kind::Overloaded)
@@ -176,7 +194,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Error::*;
         match self {
-            Address(url, why) => write!(f, "\"{}\" is not the address of an upgrade server: {why}. Correct option url.", clean(url)),
+            Address(url, why) => write!(f, "\"{}\" is not the address of an upgrade server: {why}. Correct it in {SETTINGS}.", clean(url)),
             Proxy(url) => write!(f, "\"{}\" is not the address of a proxy. Correct option proxy.", clean(url)),
             Authorities(path, why) => write!(f, "The certificate authorities in {} can't be used: {why}. Install the package ca-bundle, or set option ca_file.", path.display()),
             UnknownHost(server) => write!(f, "The name of the upgrade server {} can't be resolved. Is the router online, and does its DNS work?", clean(server)),
@@ -188,8 +206,8 @@ impl fmt::Display for Error {
             Untrusted(server, why) => write!(f, "The connection to {} is not secure: {}. Check the address, and that the package ca-bundle is installed.", clean(server), clean(why)),
             Clock(now) => write!(f, "The router's clock says {}, so certificates can't be judged. Set the time and try again.", date(u64::try_from(*now).unwrap_or(0))),
             Downgrade(to) => write!(f, "The upgrade server sends us from https to {}. That is refused: the connection would no longer be secure.", clean(to)),
-            Redirect(to) => write!(f, "The upgrade server sends us to \"{}\", which is no address. Check option url.", clean(to)),
-            RedirectLoop => f.write_str("The upgrade server sends us from one address to the next. Check option url."),
+            Redirect(to) => write!(f, "The upgrade server sends us to \"{}\", which is no address. Check the server's address in {SETTINGS}.", clean(to)),
+            RedirectLoop => write!(f, "The upgrade server sends us from one address to the next. Check the server's address in {SETTINGS}."),
             Unsupported(words) if words.starts_with(FEED_REFUSED) => write!(f, "The upgrade server does not build with feeds of your own: {} Go on without them (no --feeds, option custom_feeds '0'), or use a server whose operator allows them.", sentence(words)),
             Unsupported(words) => write!(f, "The upgrade server can't do this: {}", sentence(words)),
             Malformed { words, .. } => write!(f, "The upgrade server refuses the request: {}", sentence(words)),
@@ -200,12 +218,12 @@ impl fmt::Display for Error {
             Overloaded(Some(seconds)) => write!(f, "The upgrade server has too much to do. Try again in {} minutes.", seconds.div_ceil(60).max(1)),
             Status(status, words) if words.is_empty() => write!(f, "The upgrade server answered with an error ({status}). Try again later."),
             Status(status, words) => write!(f, "The upgrade server answered with an error ({status}): {}", sentence(words)),
-            WebPage => f.write_str("The upgrade server answered with a web page. Is there a login portal or a proxy in between, or is the address in option url wrong?"),
-            Protocol(why) => write!(f, "What answers is no upgrade server: {} Check option url.", sentence(why)),
-            NotUnderstood(why) => write!(f, "The upgrade server's answer can't be understood: {} Check option url.", sentence(why)),
-            TooLong(limit) => write!(f, "The upgrade server's answer is longer than {} KiB and was not read. Check option url.", limit / 1024),
-            TooDeep => f.write_str("The upgrade server's answer is nested too deeply and was not read. Check option url."),
-            TooMany(limit) => write!(f, "The upgrade server's answer has more than {limit} parts and was not read. Check option url."),
+            WebPage => write!(f, "The upgrade server answered with a web page. Is there a login portal or a proxy in between, or is the server's address in {SETTINGS} wrong?"),
+            Protocol(why) => write!(f, "What answers is no upgrade server: {} Check the server's address in {SETTINGS}.", sentence(why)),
+            NotUnderstood(why) => write!(f, "The upgrade server's answer can't be understood: {} Check the server's address in {SETTINGS}.", sentence(why)),
+            TooLong(limit) => write!(f, "The upgrade server's answer is longer than {} KiB and was not read. Check the server's address in {SETTINGS}.", limit / 1024),
+            TooDeep => write!(f, "The upgrade server's answer is nested too deeply and was not read. Check the server's address in {SETTINGS}."),
+            TooMany(limit) => write!(f, "The upgrade server's answer has more than {limit} parts and was not read. Check the server's address in {SETTINGS}."),
             Unfit(what, text) => write!(f, "The upgrade server's answer has a {what} that can't be: \"{}\". Report it to the server's operator.", clean(text)),
             NoIndex(target) => write!(f, "The upgrade server knows no packages for {}. Try another release, or later.", clean(target)),
             NoLength => f.write_str("The upgrade server does not say how large the image is, so it was not fetched. Report it to the server's operator."),
@@ -218,7 +236,8 @@ impl std::error::Error for Error {}
 
 impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
-        let made = error::Error::new(error.kind(), error.to_string());
+        let mut made = error::Error::new(error.kind(), error.to_string());
+        made.retry_after = error.retry_after();
         match error {
             Error::Build { log, .. } => made.with_detail(&lines(&log)),
             _ => made,
@@ -256,6 +275,24 @@ mod tests {
     fn words_are_a_sentence() {
         assert_eq!(sentence("Try again"), "Try again.");
         assert_eq!(sentence("Try\n again!"), "Try  again!");
+    }
+
+    #[test]
+    fn a_server_puts_a_job_off_within_reason() {
+        let (usual, most) = (Duration::from_secs(30), Duration::from_secs(90));
+        for (wanted, pause) in [
+            (None, Some(30)),
+            (Some(10), Some(30)),
+            (Some(90), Some(90)),
+            (Some(91), None),
+            (Some(u64::MAX), None),
+        ] {
+            let error = Error::GivenUp(3, Box::new(Error::Overloaded(wanted)));
+            let found = error.pause(usual, most);
+            assert_eq!(found, pause.map(Duration::from_secs), "{wanted:?}");
+        }
+        assert_eq!(Error::Cut.pause(usual, most), Some(usual));
+        assert_eq!(Error::TooDeep.pause(usual, most), None);
     }
 
     #[test]

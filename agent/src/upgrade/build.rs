@@ -26,6 +26,8 @@ pub struct Pace {
     pub patience: Duration,
     /// So many questions in a row may fail because the server can't be reached.
     pub failures: u32,
+    /// A server that wants to be left alone for longer is given up.
+    pub put_off: Duration,
 }
 
 impl Default for Pace {
@@ -36,6 +38,7 @@ impl Default for Pace {
             longest: Duration::from_secs(5 * 60),
             patience: Duration::from_secs(24 * 60 * 60),
             failures: 8,
+            put_off: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -106,7 +109,18 @@ pub fn wait_for(
         phase: Some(Phase::Requesting),
         ..Progress::default()
     });
-    let mut state = client.request_build(body)?;
+    let state = client.request_build(body)?;
+    wait_on(client, body, state, pace, watcher)
+}
+
+/// The same once the request was sent.
+pub fn wait_on(
+    client: &Client,
+    body: &RequestBody,
+    mut state: BuildState,
+    pace: &Pace,
+    watcher: &mut dyn Watcher,
+) -> Result<Finished, Error> {
     let mut hash = String::new();
     let (began, mut asked, mut failures, mut forgotten) = (Instant::now(), 0u32, 0, false);
     loop {
@@ -126,6 +140,7 @@ pub fn wait_for(
         fault::crash("build-waiting");
         let pause = pace.pause(asked, waiting.queue_position, began.elapsed());
         asked = asked.saturating_add(1);
+        let mut wanted = Duration::ZERO;
         state = loop {
             if began.elapsed() > pace.patience {
                 return Err(server::Error::NeverReady(pace.patience.as_secs() / 60).into());
@@ -134,7 +149,8 @@ pub fn wait_for(
             std::thread::sleep(
                 pause
                     .saturating_mul(1 << failures.min(10))
-                    .min(pace.longest.max(pause)),
+                    .min(pace.longest.max(pause))
+                    .max(wanted),
             );
             match next_state(client, &hash, &waiting) {
                 Ok(state) => break state,
@@ -143,8 +159,13 @@ pub fn wait_for(
                     forgotten = true;
                     break client.request_build(body)?;
                 }
-                Err(error) if error.is_passing() && failures < pace.failures => failures += 1,
-                Err(error) => return Err(error.into()),
+                Err(error) => match error.pause(Duration::ZERO, pace.put_off) {
+                    Some(pause) if failures < pace.failures => {
+                        failures += 1;
+                        wanted = pause;
+                    }
+                    _ => return Err(error.into()),
+                },
             }
         };
         failures = 0;

@@ -122,9 +122,9 @@ impl Breaks {
     /// Sleeps before the next try, longer each time and never quite the same; gives up after some, and
     /// at once for trouble that does not pass.
     fn pause(&mut self, error: server::Error, received: u64) -> Result<(), Error> {
-        if !error.is_passing() {
+        let Some(wanted) = error.pause(Duration::ZERO, self.patience.put_off) else {
             return Err(error.into());
-        }
+        };
         if received.saturating_sub(self.since) >= PROGRESS {
             self.count = 0;
         }
@@ -141,7 +141,7 @@ impl Breaks {
         self.count += 1;
         let chance = i64::try_from(pause.as_millis() / 2).unwrap_or(0);
         let more = u64::try_from(self.random.below(chance)).unwrap_or(0);
-        std::thread::sleep(pause + Duration::from_millis(more));
+        std::thread::sleep(pause.max(wanted) + Duration::from_millis(more));
         (self.all, self.last) = (self.all + 1, Some(error));
         Ok(())
     }

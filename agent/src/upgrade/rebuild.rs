@@ -9,7 +9,7 @@ use super::build::{self, Built, Pace};
 use super::plan::BuildRequest;
 use crate::api::{CheckResult, DeviceInfo, ImageCheck, RequestBody};
 use crate::error::Error;
-use crate::server::{Client, Options};
+use crate::server::{self, BuildState, Client, Options};
 use crate::text::clean;
 use firmware::Sha256;
 use std::collections::BTreeMap;
@@ -101,7 +101,8 @@ fn rebuild(
 ) -> Result<String, String> {
     let tell = |error: Error| error.message;
     let client = Client::new(url, options).map_err(|error| error.to_string())?;
-    let finished = build::wait_for(&client, body, pace, &mut ()).map_err(tell)?;
+    let state = patiently(&client, body).map_err(|error| error.to_string())?;
+    let finished = build::wait_on(&client, body, state, pace, &mut ()).map_err(tell)?;
     let image = Built::of(finished, body, device).map_err(tell)?.image;
     let sum = image
         .sha256_unsigned
@@ -109,6 +110,26 @@ fn rebuild(
     match sum.parse::<Sha256>() {
         Ok(sum) => Ok(sum.to_string()),
         Err(_) => Err("what it calls a SHA-256 is none".to_owned()),
+    }
+}
+
+/// Asks until it takes the request, where it has too much to do or does not answer in time: there is
+/// no other in its place, and our own server is at work meanwhile.
+fn patiently(client: &Client, body: &RequestBody) -> Result<BuildState, server::Error> {
+    use server::Error::{Cut, Overloaded, Silent, Stalled};
+    let pace = Pace::default();
+    let mut failures = 0;
+    loop {
+        let error = match client.request_build(body) {
+            Err(error @ (Overloaded(_) | Silent(_) | Stalled | Cut)) => error,
+            result => return result,
+        };
+        let pause = pace.near.saturating_mul(1 << failures.min(10));
+        match error.pause(pause, pace.put_off) {
+            Some(pause) if failures < pace.failures => std::thread::sleep(pause),
+            _ => return Err(error),
+        }
+        failures += 1;
     }
 }
 

@@ -165,7 +165,16 @@ fn settled(faulty: &Faulty) -> End {
 fn nothing_unverified(faulty: &Faulty) {
     let job = at(&faulty.router, "/tmp/attended-sysupgrade.job");
     assert!(!job.exists(), "{:?}", list(&job));
-    let mut known = vec!["lock", "status.json", "notice", "status.new", "notice.new"];
+    // The daemon may be writing at this moment.
+    let folders = ["/tmp/attended-sysupgrade", "/etc/attended-sysupgrade"];
+    let new = || {
+        folders
+            .map(|folder| list(&at(&faulty.router, folder)))
+            .concat()
+    };
+    let tidy = until(|| (!new().iter().any(|name| name.ends_with(".new"))).then_some(()));
+    assert!(tidy.is_some(), "{:?}", new());
+    let mut known = vec!["lock", "status.json", "status.new", "notice", "notice.new"];
     if status(&faulty.router).image.is_some() {
         known.push("firmware.bin");
     }

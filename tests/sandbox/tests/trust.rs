@@ -14,6 +14,7 @@ use sandbox::{Knobs, Router, World};
 use serde_json::{json, Value};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -419,6 +420,32 @@ fn rebuilders_that_lie_fail_or_lead_astray() {
     let status = download(&router);
     assert_eq!(outcome(&status, "rebuilders"), Ok(CheckResult::Pass));
     no_panic(&router);
+}
+
+/// What counts is that it agrees, not that it has time for us at once.
+#[test]
+fn a_rebuilder_that_is_busy_is_asked_again() {
+    let (world, second) = (good_world(), common::world());
+    let router = router(&world.url(), None);
+    let busy = Proxy::before(&second.url());
+    let url = busy.url();
+    let refused = AtomicBool::new(false);
+    busy.set(
+        move |request, _| match request.is_build() && !refused.swap(true, Ordering::SeqCst) {
+            true => Reply::json(503, &json!({})),
+            false => Reply::Pass,
+        },
+    );
+    configure(
+        &router,
+        &world.url(),
+        &[&url],
+        &[("rebuilders_required", "1")],
+    );
+    let status = download(&router);
+    assert_eq!(outcome(&status, "rebuilders"), Ok(CheckResult::Pass));
+    let asked = busy.requests();
+    assert_eq!(asked.iter().filter(|request| request.is_build()).count(), 2);
 }
 
 #[test]

@@ -119,8 +119,8 @@ pub enum Outcome {
     Found,
     /// There is nothing to do.
     Nothing,
-    /// Later it may go better.
-    Passing,
+    /// Later it may go better, but not before so many seconds: a server wants to be left alone.
+    Passing(i64),
     /// It will not go better by itself.
     Failed,
 }
@@ -137,6 +137,8 @@ pub struct Agenda {
     delay: i64,
     /// Not before this second since boot, because it went wrong.
     retry: Option<i64>,
+    /// Nothing before this second since boot, because a server wants to be left alone.
+    quiet: i64,
     failures: u32,
     /// There is an upgrade.
     wanted: bool,
@@ -156,6 +158,7 @@ impl Agenda {
             turn: None,
             delay: 0,
             retry: None,
+            quiet: i64::MIN,
             failures: 0,
             wanted: false,
             opening: 0,
@@ -207,6 +210,7 @@ impl Agenda {
             Some((at, action)) if at < check => (at, action),
             _ => (check, Action::Check),
         };
+        let at = at.max(self.quiet);
         if moment.uptime < at {
             return Next::At(at);
         }
@@ -228,14 +232,14 @@ impl Agenda {
     pub fn checked(&mut self, moment: Moment, outcome: Outcome) {
         self.take_turn(moment);
         match outcome {
-            Outcome::Passing => self.retry_later(moment),
+            Outcome::Passing(wanted) => self.retry_later(moment, wanted),
             Outcome::Failed => self.calm_down(),
             Outcome::Found | Outcome::Nothing => {
                 self.calm_down();
                 self.wanted = outcome == Outcome::Found && self.rules.action > Action::Check;
             }
         }
-        if outcome != Outcome::Passing {
+        if !matches!(outcome, Outcome::Passing(_)) {
             let since = self.turn.map_or(0, |turn| moment.uptime - turn);
             self.kept.checked = Some(moment.clock - since);
         }
@@ -249,7 +253,7 @@ impl Agenda {
     /// A download has ended.
     pub fn fetched(&mut self, moment: Moment, outcome: Outcome) {
         match outcome {
-            Outcome::Passing => self.retry_later(moment),
+            Outcome::Passing(wanted) => self.retry_later(moment, wanted),
             Outcome::Found => self.calm_down(),
             Outcome::Nothing | Outcome::Failed => {
                 self.calm_down();
@@ -322,12 +326,15 @@ impl Agenda {
     }
 
     fn calm_down(&mut self) {
-        (self.failures, self.retry) = (0, None);
+        (self.failures, self.retry, self.quiet) = (0, None, i64::MIN);
     }
 
-    fn retry_later(&mut self, moment: Moment) {
-        let pause = FIRST_RETRY << self.failures.min(10);
-        let pause = pause.min(self.rules.interval.max(FIRST_RETRY));
+    /// No server puts us off for longer than an interval: then it is its turn in any case.
+    fn retry_later(&mut self, moment: Moment, wanted: i64) {
+        let most = self.rules.interval.max(FIRST_RETRY);
+        let wanted = wanted.clamp(0, most);
+        self.quiet = moment.uptime + wanted;
+        let pause = (FIRST_RETRY << self.failures.min(10)).max(wanted).min(most);
         self.failures = self.failures.saturating_add(1);
         self.retry = Some(moment.uptime + pause + self.random.below(pause / 2));
     }

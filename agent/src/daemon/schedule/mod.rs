@@ -36,6 +36,8 @@ const LOOKS: [&str; 4] = ["check", "start", "sysupgrade", "clean"];
 const REPORT_DELAY: i64 = 300;
 /// After a failure it is tried again, each time after twice as many …
 const REPORT_RETRY: i64 = 1800;
+/// … or when the server wants it, but within a day; …
+const LONGEST_REPORT_PAUSE: i64 = 24 * 3600;
 /// … so often.
 const MOST_REPORTS: u32 = 6;
 
@@ -286,6 +288,7 @@ impl Scheduler {
             Err(error) => {
                 say(&format_args!("The report was not sent. {error}"));
                 let pause = REPORT_RETRY << self.reporter.failures.min(MOST_REPORTS);
+                let pause = pause.max(left_alone(error).min(LONGEST_REPORT_PAUSE));
                 self.reporter.at = Some(self.moment().uptime + pause);
                 self.reporter.failures += 1;
                 if self.reporter.failures > MOST_REPORTS {
@@ -401,14 +404,21 @@ fn instant(moment: Moment, at: i64) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_secs(pause))
 }
 
+/// For how many seconds a server wants to be left alone.
+fn left_alone(error: &Error) -> i64 {
+    let wanted = error.retry_after.unwrap_or(0);
+    i64::try_from(wanted).unwrap_or(i64::MAX)
+}
+
 /// Whether it may go better a little later.
 fn outcome(error: &Error) -> Outcome {
+    let passing = Outcome::Passing(left_alone(error));
     match error.kind {
         Kind::Offline | Kind::Overloaded | Kind::Clock | Kind::Tls | Kind::Server | Kind::Busy => {
-            Outcome::Passing
+            passing
         }
         // The server is behind the release, or its feeds moved while it built.
-        Kind::Mismatch | Kind::Unsupported => Outcome::Passing,
+        Kind::Mismatch | Kind::Unsupported => passing,
         _ => Outcome::Failed,
     }
 }

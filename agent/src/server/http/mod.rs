@@ -61,6 +61,8 @@ pub struct Patience {
     pub pause: Duration,
     /// So often in a row a download may break, or the question how a build goes fail.
     pub breaks: u32,
+    /// A server that wants to be left alone for longer (Retry-After) is given up.
+    pub put_off: Duration,
 }
 
 impl Default for Patience {
@@ -72,6 +74,7 @@ impl Default for Patience {
             rate: 1024,
             pause: Duration::from_secs(3),
             breaks: 8,
+            put_off: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -131,7 +131,7 @@ fn a_passing_fault_is_tried_again_at_growing_intervals_up_to_the_next_turn() {
             agenda.next(at(uptime), false, Hand::Empty),
             Next::Do(Action::Check)
         );
-        agenda.checked(at(uptime), Outcome::Passing);
+        agenda.checked(at(uptime), Outcome::Passing(0));
         let Next::At(next) = agenda.next(at(uptime), false, Hand::Empty) else {
             panic!("no retry");
         };
@@ -155,6 +155,53 @@ fn a_passing_fault_is_tried_again_at_growing_intervals_up_to_the_next_turn() {
         None,
         "a turn that failed is none after a boot"
     );
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_but_not_for_ever() {
+    // (wanted, the least pause)
+    for (wanted, least) in [
+        (0, FIRST_RETRY),
+        (60, FIRST_RETRY),
+        (3 * HOUR, 3 * HOUR),
+        (30 * DAY, INTERVAL),
+        (i64::MAX, INTERVAL),
+    ] {
+        let mut agenda = Agenda::new(rules(Action::Check, ""), Kept::default(), 1);
+        let Next::At(mut uptime) = agenda.next(at(INTERVAL), false, Hand::Empty) else {
+            panic!("no turn");
+        };
+        for failures in 0..200 {
+            assert_eq!(
+                agenda.next(at(uptime), false, Hand::Empty),
+                Next::Do(Action::Check)
+            );
+            agenda.checked(at(uptime), Outcome::Passing(wanted));
+            let Next::At(next) = agenda.next(at(uptime), false, Hand::Empty) else {
+                panic!("no retry after {wanted}");
+            };
+            // Not even the next turn comes before.
+            let quiet = wanted.min(INTERVAL);
+            assert!(
+                next - uptime >= quiet,
+                "{wanted}, {failures}: {}",
+                next - uptime
+            );
+            if failures == 0 {
+                let pause = next - uptime;
+                assert!(
+                    (least..=least * 3 / 2).contains(&pause),
+                    "{wanted}: {pause}"
+                );
+            }
+            uptime = next;
+        }
+        agenda.checked(at(uptime), Outcome::Nothing);
+        let Next::At(next) = agenda.next(at(uptime), false, Hand::Empty) else {
+            panic!("no turn after {wanted}");
+        };
+        assert!(next - uptime <= INTERVAL * 11 / 10, "{wanted}");
+    }
 }
 
 #[test]
