@@ -8,7 +8,7 @@
 mod common;
 
 use common::world::World;
-use common::{finish, get, poll, post};
+use common::{finish, get, poll, post, send};
 use serde_json::{json, Value};
 use std::fs;
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn ten_thousand_cached_and_five_hundred_new() {
     let before = memory();
     let ask = |client: usize| {
         let mut counts = [0; 3];
-        for (turn, number) in (client..CACHED).step_by(CLIENTS).enumerate() {
+        for number in (client..CACHED).step_by(CLIENTS) {
             let answer = if number % 2 == 0 {
                 get(addr, &path)
             } else {
@@ -70,7 +70,7 @@ fn ten_thousand_cached_and_five_hundred_new() {
             };
             assert_eq!(answer.status, 200, "{answer:?}");
             counts[0] += 1;
-            if turn < NEW.div_ceil(CLIENTS) {
+            if number < NEW {
                 let package = format!("package-{number}");
                 let answer = post(addr, &request("24.10.2", "x86/64", "generic", &package));
                 match answer.status {
@@ -95,7 +95,7 @@ fn ten_thousand_cached_and_five_hundred_new() {
     });
     let sum = |place: usize| counts.iter().map(|counts| counts[place]).sum::<usize>();
     assert_eq!(sum(0), CACHED);
-    assert_eq!(sum(1) + sum(2), NEW.div_ceil(CLIENTS) * CLIENTS);
+    assert_eq!(sum(1) + sum(2), NEW);
     assert_eq!(
         sum(1),
         201,
@@ -107,4 +107,35 @@ fn ten_thousand_cached_and_five_hundred_new() {
     );
     let grown = memory().saturating_sub(before);
     assert!(grown < GROWTH, "grew by {grown} KiB");
+}
+
+/// One address wants a hundred images, then twenty others want one each, all through a proxy of ours.
+#[test]
+fn who_asks_for_one_does_not_wait_for_who_asks_for_many() {
+    let world = World::new(|config| {
+        config.workers = 0;
+        config.trusted_proxies = vec!["127.0.0.1".parse().expect("address")];
+        config.upstream_lifetime = Duration::from_secs(3600);
+    });
+    let ask = |client: &str, package: usize| {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("X-Forwarded-For", client),
+        ];
+        let package = format!("package-{package}");
+        let body = request("24.10.2", "x86/64", "generic", &package).to_string();
+        let path = "/api/v1/build";
+        let answer = send(world.addr(), "POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let position = answer.header("x-queue-position").expect("position");
+        position.parse::<usize>().expect("number")
+    };
+    for number in 0..100 {
+        assert_eq!(ask("203.0.113.1, 198.51.100.7", number), number);
+    }
+    for number in 0..20 {
+        let client = format!("203.0.113.{number}");
+        assert_eq!(ask(&client, 100 + number), 1 + number, "{client}");
+    }
+    assert_eq!(ask("198.51.100.7", 1000), 120);
 }

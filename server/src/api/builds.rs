@@ -1,6 +1,7 @@
 //! Builds: asked for, asked about.
 
 use super::answer::{self, with_header, Answer};
+use super::peers::turn_of;
 use super::{body, Shared};
 use crate::queue::job::Job;
 use crate::queue::{Entry, Found};
@@ -145,17 +146,6 @@ fn flag(parts: &Parts, name: &str) -> Result<bool, Value> {
     }
 }
 
-/// Who shares a turn in the queue: one IPv4 address, or one IPv6 network, of which a single household has many addresses.
-pub fn turn_of(peer: IpAddr) -> String {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}")
-        }
-    }
-}
-
 /// `POST /api/v1/build/prepare`: what a build would be made of, without building it.
 ///
 /// # Errors
@@ -219,7 +209,7 @@ pub async fn delete(shared: &Shared, hash: &str, headers: &HeaderMap) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::{flag, turn_of};
+    use super::flag;
     use axum::http::Request;
 
     #[test]
@@ -241,13 +231,5 @@ mod tests {
                 .into_parts();
             assert_eq!(flag(&parts, "x").ok(), expected, "{uri}");
         }
-    }
-
-    #[test]
-    fn a_household_has_one_turn() {
-        let turn = |address: &str| turn_of(address.parse().expect("address"));
-        assert_eq!(turn("2001:db8:1:2:3::4"), turn("2001:db8:1:2:ffff::"));
-        assert_ne!(turn("2001:db8:1:2::"), turn("2001:db8:1:3::"));
-        assert_eq!(turn("::ffff:192.0.2.1"), turn("192.0.2.1"));
     }
 }

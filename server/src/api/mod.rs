@@ -5,6 +5,7 @@ mod body;
 mod builds;
 mod catalog;
 mod openapi;
+mod peers;
 mod recent;
 mod reporters;
 mod stats;
@@ -64,8 +65,9 @@ impl Shared {
     }
 }
 
-/// Answers any request of the client at `peer`.
+/// Answers any request of a connection from `peer`.
 pub async fn handle(shared: Shared, peer: IpAddr, request: Request<Body>) -> Response<Body> {
+    let peer = peers::client(peer, request.headers(), &shared.config.trusted_proxies);
     let head = request.method() == Method::HEAD;
     let mut response = route(&shared, peer, request).await;
     if head {
@@ -203,7 +205,7 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
             _ => stats::failures(shared, &query).await,
         },
         Resource::Metrics => stats::metrics(shared).await,
-        Resource::Report => stats::report(shared, builds::turn_of(peer), request).await,
+        Resource::Report => stats::report(shared, peers::turn_of(peer), request).await,
         Resource::Update => update::update(shared, &query).await,
         Resource::OpenApi => Ok(openapi::json()),
         Resource::Docs => Ok(openapi::page()),

@@ -1,6 +1,7 @@
 //! What the pages for people need to know, and what their forms do.
 
 use super::answer::{self, with_header, Answer};
+use super::peers::turn_of;
 use super::{body, builds, stats, Shared};
 use crate::pages::{self, device, devices};
 use crate::queue::job::Job;
@@ -321,7 +322,7 @@ async fn report(
         Err(refusal) => return Ok(unreadable(&refusal)),
     };
     let result = value(&fields, "result");
-    let turn = builds::turn_of(peer);
+    let turn = turn_of(peer);
     if !stats::judge(shared, turn, hash, result).await? {
         return Ok(no_such_build());
     }

@@ -4,7 +4,7 @@ use super::{Branch, Config, Isolation, S3Config};
 use crate::request::feeds;
 use serde::Deserialize;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ impl std::error::Error for Invalid {}
 #[serde(deny_unknown_fields, default)]
 struct File {
     listen: Option<SocketAddr>,
+    trusted_proxies: Vec<IpAddr>,
     upstream: Option<String>,
     data: Option<PathBuf>,
     queue: Option<String>,
@@ -166,6 +167,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.max_pending, file.max_pending);
     set(&mut config.max_finished, file.max_finished);
     set(&mut config.max_connections, file.max_connections);
+    config.trusted_proxies = file.trusted_proxies;
     set(&mut config.allow_defaults, file.allow_defaults);
     set(&mut config.max_defaults_length, file.max_defaults_length);
     set(&mut config.max_rootfs_size_mb, file.max_rootfs_size_mb);

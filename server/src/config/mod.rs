@@ -3,7 +3,7 @@
 pub mod file;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ const HOUR: u64 = 60 * MINUTE;
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Web servers before this one, whose word counts for who asks (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpAddr>,
     /// The download site, without a slash at the end.
     pub upstream_url: String,
     /// Where built images are kept; a folder for each request hash below it.
@@ -241,6 +243,7 @@ impl Config {
             workers: 1,
             max_pending: 200,
             max_connections: 4096,
+            trusted_proxies: Vec::new(),
             patience: Duration::from_secs(30),
             job_timeout: Duration::from_secs(10 * MINUTE),
             allow_defaults: false,
