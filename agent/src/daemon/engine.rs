@@ -60,6 +60,8 @@ pub struct Wishes {
     pub pre_install: Option<String>,
     /// Go on in spite of warnings.
     pub force: bool,
+    /// The schedule wants it: no warning is passed over, whatever the options say.
+    pub unattended: bool,
 }
 
 /// See the module.
@@ -301,7 +303,7 @@ impl Engine {
         self.wishes = wishes;
         let settings = Settings::read(&self.paths)?;
         match (path, self.hand.clone()) {
-            (_, Some(image)) if in_hand && image.stands_under(&settings) => {
+            (_, Some(image)) if in_hand && image.still_stands(&self.paths, &settings) => {
                 let work = self.flash(image);
                 if let (Err(error), Some(Phase::Flashing)) = (&work, self.phase()) {
                     self.end_with(error.clone())?;

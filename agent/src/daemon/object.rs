@@ -106,6 +106,7 @@ impl Arguments<'_> {
             keep: self.flag("keep"),
             pre_install: self.text("pre_install").map(str::to_owned),
             force: self.flag("force").unwrap_or(false),
+            unattended: false,
         }
     }
 }

@@ -223,6 +223,7 @@ impl Engine {
         let wanted = Flash {
             keep: self.wishes.keep.unwrap_or(settings.keep_settings),
             force: self.wishes.force,
+            unattended: self.wishes.unattended,
         };
         flash::allowed(&image, &wanted)?;
         let (device, packages) = router::device_and_packages(&self.paths)?;

@@ -37,6 +37,8 @@ pub struct Flash {
     pub keep: bool,
     /// Go on in spite of warnings.
     pub force: bool,
+    /// Nobody has seen the warnings: there may be none at all.
+    pub unattended: bool,
 }
 
 /// The system is going down; it comes up with the new image, or not.
@@ -105,6 +107,9 @@ pub fn withdraw(paths: &Paths) -> Result<(), Error> {
 
 /// Whether the owner's wishes and the image go together.
 pub fn allowed(image: &VerifiedImage, flash: &Flash) -> Result<(), Error> {
+    if let (Some(warning), true) = (image.warning(), flash.unattended) {
+        return Err(Error::new(Kind::Image, warning.detail.clone()));
+    }
     if let (Some(warning), false) = (image.objection(), flash.force) {
         let sentence = format!("{} {USE_FORCE}", warning.detail);
         return Err(Error::new(Kind::Image, sentence));

@@ -99,6 +99,7 @@ pub struct VerifiedImage {
     image: api::Image,
     promise: Option<Promise>,
     terms: Terms,
+    keys: KeyRing,
 }
 
 impl VerifiedImage {
@@ -135,16 +136,29 @@ impl VerifiedImage {
     /// What stands in the way of flashing unless the owner insists. That nobody vouches for the image
     /// does not: by the options `signature` and `rebuilders_required` its owner lets it pass.
     pub fn objection(&self) -> Option<&ImageCheck> {
-        let by_option = |check: &ImageCheck| matches!(&*check.name, "signature" | "rebuilders");
-        let mut checks = self.image.checks.iter();
-        checks.find(|check| check.result == CheckResult::Warning && !by_option(check))
+        let by_option = |check: &&ImageCheck| matches!(&*check.name, "signature" | "rebuilders");
+        self.warnings().find(|check| !by_option(check))
     }
 
-    /// Whether it was judged on the same terms as are set now.
-    pub fn stands_under(&self, settings: &Settings) -> bool {
-        self.terms.same(&Terms::of(settings))
+    /// What stands in the way where nobody looks.
+    pub fn warning(&self) -> Option<&ImageCheck> {
+        self.warnings().next()
+    }
+
+    fn warnings(&self) -> impl Iterator<Item = &ImageCheck> {
+        let checks = self.image.checks.iter();
+        checks.filter(|check| check.result == CheckResult::Warning)
+    }
+
+    /// Whether it would be judged the same now: by what is set, by the keys that are trusted (one may
+    /// be revoked meanwhile), and by the time.
+    pub fn still_stands(&self, paths: &Paths, settings: &Settings) -> bool {
+        self.terms.same(&Terms::of(settings)) && self.keys == trust::keys(paths).0
     }
 }
+
+/// After so many seconds a certificate may have expired. A clock that is set looks the same.
+const A_WHILE: u64 = 3600;
 
 /// What the owner asks of an image beyond that it fits.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +182,9 @@ impl Terms {
     }
 
     fn same(&self, other: &Terms) -> bool {
-        self.signature == other.signature && self.rebuilders_required == other.rebuilders_required
+        self.signature == other.signature
+            && self.rebuilders_required == other.rebuilders_required
+            && self.now.abs_diff(other.now) < A_WHILE
     }
 }
 
@@ -279,6 +295,7 @@ pub fn verify(
         image,
         promise,
         terms: *terms,
+        keys,
     };
     // It was read at one time and validated at another; both must have seen the same file.
     image.unchanged()?;

@@ -116,6 +116,17 @@ impl KeyRing {
     }
 }
 
+/// The same keys and the same revocations, in whatever order they were found.
+impl PartialEq for KeyRing {
+    fn eq(&self, other: &Self) -> bool {
+        let held = |key: &PublicKey| other.keys.iter().any(|theirs| theirs.same_key(key));
+        self.keys.len() == other.keys.len()
+            && self.keys.iter().all(held)
+            && self.revoked.len() == other.revoked.len()
+            && self.revoked.iter().all(|number| other.is_revoked(*number))
+    }
+}
+
 /// What is wrong with a key file.
 #[derive(Debug)]
 pub enum Problem {

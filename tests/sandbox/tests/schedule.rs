@@ -8,6 +8,8 @@ mod common;
 use asu::api::{NoticeKind, Outcome, Phase, ReportState, Status};
 use common::proxy::{Proxy, Reply};
 use common::*;
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
 use sandbox::procd::Validation;
 use sandbox::{Router, World};
 use serde_json::Value;
@@ -171,6 +173,34 @@ fn an_image_with_a_warning_waits_for_its_owner() {
     assert_eq!(status.job.unwrap().phase, Phase::Ready);
     assert_eq!(router.procd().unwrap().state().boots, 0);
     assert_eq!(kept(&router)["failures"], 0);
+}
+
+/// It was fetched when its owner did not want to hear of signatures, and now he does.
+#[test]
+fn an_image_that_gets_a_warning_later_waits_for_its_owner() {
+    let world = world();
+    let router = router_with(&world.url(), None, &[("action", "download")]);
+    wake_at(&router, DAY);
+    wait_phase(&router, Phase::Ready);
+    let server = format!("config server\n\toption url '{}'\n\n", world.url());
+    let settings = [
+        ("check_interval", "24"),
+        ("action", "upgrade"),
+        ("signature", "warn"),
+    ];
+    let file = at(&router, "/etc/config/attendedsysupgrade");
+    fs::write(file, server + &agent_settings(&settings)).unwrap();
+    kill(Pid::from_raw(daemon(&router)), Signal::SIGHUP).unwrap();
+    wake_at(&router, 3 * DAY);
+    let status = wait_notice(&router, "not installed automatically");
+    let (kind, text) = notice(&status);
+    assert_eq!(kind, NoticeKind::UpgradeAvailable);
+    assert!(text.contains("not signed"), "{text}");
+    assert_eq!(router.procd().unwrap().state().boots, 0);
+    let settled = until(|| (kept(&router)["open"] == false).then(|| kept(&router)));
+    assert_eq!(settled.unwrap()["failures"], 0);
+    // It is in hand still, for its owner to decide.
+    assert!(status.image.is_some());
 }
 
 #[test]

@@ -200,6 +200,25 @@ fn a_file_is_judged_like_a_download_and_after_a_change_of_the_options_anew() {
     assert_eq!(wait_upgraded(&router).result, Outcome::Confirmed);
 }
 
+#[test]
+fn an_image_in_hand_does_not_outlive_the_trust_in_its_key() {
+    let world = good_world();
+    let router = router(&world.url(), None);
+    trust(&router, "/etc/opkg/keys", &ca());
+    assert_eq!(
+        outcome(&download(&router), "signature"),
+        Ok(CheckResult::Pass)
+    );
+    let revoked = at(&router, "/etc/attended-sysupgrade/keys").join(build_key().fingerprint());
+    fs::create_dir_all(revoked.parent().unwrap()).unwrap();
+    symlink(".revoked.", revoked).unwrap();
+    for _ in 0..2 {
+        asu(&router, &["install", "--yes", "--force"]).refused(5, "revoked");
+    }
+    assert_eq!(router.procd().unwrap().state().boots, 0);
+    no_panic(&router);
+}
+
 /// The keys of a server that signs beside its images.
 fn server_key() -> Key {
     Key::from_seed(21)

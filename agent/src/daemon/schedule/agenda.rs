@@ -280,6 +280,7 @@ impl Agenda {
 
     /// Only a person can do what would be next.
     pub fn decline(&mut self) {
+        self.kept.open = false;
         self.wanted = false;
     }
 

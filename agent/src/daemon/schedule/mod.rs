@@ -212,10 +212,7 @@ impl Scheduler {
             .find(|check| check.result == CheckResult::Warning);
         if let Some(warning) = warning {
             let error = Error::new(Kind::Image, warning.detail.clone());
-            let notice =
-                notices::left_to_the_owner(&self.found.clone().unwrap_or_default(), &error);
-            engine.set_notice(notice);
-            self.agenda.decline();
+            self.not_flashed(engine, &error);
             return Err(error);
         }
         self.agenda.flashing(moment);
@@ -223,13 +220,14 @@ impl Scheduler {
         self.save(engine);
         let wishes = Wishes {
             keep: Some(true),
+            unattended: true,
             ..Wishes::default()
         };
         let begun = match engine.sysupgrade(None, wishes) {
             Ok(Some(_)) => engine.status().job.as_ref().map(|job| job.id),
             Ok(None) => None,
             Err(error) => {
-                self.flashed(engine, false);
+                self.not_flashed(engine, &error);
                 return Err(error);
             }
         };
@@ -253,7 +251,11 @@ impl Scheduler {
             None => Outcome::Failed,
         };
         match self.doing.take() {
-            Some(Doing::Upgrade(_)) => self.flashed(engine, false),
+            // It may have been judged anew, and not as before.
+            Some(Doing::Upgrade(_)) => match job.and_then(|job| job.error.clone()) {
+                Some(error) => self.not_flashed(engine, &error),
+                None => self.flashed(engine, false),
+            },
             _ => self.agenda.fetched(self.moment(), ended),
         }
     }
@@ -296,6 +298,17 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// What speaks against the image is the owner's to judge; anything else is an upgrade that did not
+    /// take.
+    fn not_flashed(&mut self, engine: &mut Engine, error: &Error) {
+        if error.kind != Kind::Image {
+            return self.flashed(engine, false);
+        }
+        let found = self.found.clone().unwrap_or_default();
+        engine.set_notice(notices::left_to_the_owner(&found, error));
+        self.agenda.decline();
     }
 
     fn flashed(&mut self, engine: &mut Engine, took: bool) {
