@@ -234,6 +234,79 @@ fn a_server_that_prepares_is_asked_what_it_would_change() {
     assert!(asked.is_empty(), "there is nothing to prepare");
 }
 
+/// A check whose server announces that it tells versions, and what it was asked.
+fn at_once(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Plan, Vec<String>) {
+    let mut overview = recorded("001")["body"].clone();
+    overview["server"]["update"] = true.into();
+    let server = StandIn::new(move |request, _| match request.path.split_once('?') {
+        None if request.path == "/json/v1/overview.json" => Reply::json(200, &overview.to_string()),
+        Some(("/api/v1/update", query)) => reply(query),
+        _ => answer(request, "2", &then()),
+    });
+    let plan = check(&server);
+    (plan, server.lines())
+}
+
+/// The same plan from one small answer as from the indexes, which then are not fetched.
+#[test]
+fn versions_in_one_small_answer() {
+    let server = StandIn::new(|request, _| answer(request, "2", &then()));
+    let alone = check(&server);
+    let said = |packages: serde_json::Value| {
+        let said = json!({"version": "24.10.2", "revision": "r28739-d9340319c6", "newer": false, "packages": packages});
+        Reply::json(200, &said.to_string())
+    };
+    let all = json!({"base-files": "2", "luci": "2", "ppp": "2", "zram-swap": "36", "evil": "1"});
+    let (plan, lines) = at_once(move |_| said(all.clone()));
+    assert_eq!(
+        plan,
+        Plan {
+            server: plan.server.clone(),
+            ..alone.clone()
+        }
+    );
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let asked = "GET /api/v1/update?version=24.10.2&revision=r28739-d9340319c6&target=ath79/generic&packages=";
+    assert!(
+        lines[3].starts_with(asked) && lines[3].contains(",luci,"),
+        "{lines:?}"
+    );
+    // What is no such answer leaves the indexes, and the plan as it is.
+    let other = |version: &str, revision: &str, packages: serde_json::Value| {
+        Reply::json(
+            200,
+            &json!({"version": version, "revision": revision, "packages": packages}).to_string(),
+        )
+    };
+    let (release, revision) = ("24.10.2", "r28739-d9340319c6");
+    let luci = || json!({"luci": "9"});
+    let useless = [
+        Reply::json(404, "{}"),
+        Reply::json(405, "{}"),
+        Reply::json(414, "{}"),
+        Reply::json(500, "{}"),
+        Reply::new(200, "text/html", "<html>"),
+        Reply::json(200, "{}"),
+        Reply::json(200, "[]"),
+        other("24.10.3", revision, luci()),
+        other(release, "r1-0", luci()),
+        other(release, revision, json!({})),
+        other(release, revision, json!({"luci": 9, "evil": "1"})),
+        other(release, revision, json!({"luci": "9".repeat(257)})),
+        other(release, revision, json!(["luci"])),
+    ];
+    for reply in useless {
+        let (plan, lines) = at_once(move |_| reply.clone());
+        assert_eq!(plan.request, alone.request, "{lines:?}");
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.ends_with("mips_24kc-index.json")),
+            "{lines:?}"
+        );
+    }
+}
+
 #[test]
 fn no_answer_beforehand_is_no_obstacle() {
     let server = StandIn::new(|request, _| answer(request, "2", &then()));

@@ -308,6 +308,9 @@ fn is_there_something_newer() {
         packages["busybox"],
         get(world.addr(), index).json()["busybox"]
     );
+    // A name alone asks for whatever there is.
+    let named = ask("version=24.10.2&target=ath79/generic&packages=nosuch,busybox,mtd:999").json();
+    assert_eq!(named["packages"], answer["packages"]);
     // What is offered is not newer than itself.
     let same = format!(
         "version=24.10.2&target=ath79/generic&packages=busybox:{}",
@@ -327,7 +330,7 @@ fn is_there_something_newer() {
         "version=24.10.2",
         "version=1.2.3&target=x/y",
         "version=24.10.2&target=x/y",
-        "version=24.10.2&target=ath79/generic&packages=busybox",
+        "version=24.10.2&target=ath79/generic&packages=busybox,",
         "version=%ff&target=ath79/generic",
     ] {
         assert_eq!(ask(wrong).status, 400, "{wrong}");

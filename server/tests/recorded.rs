@@ -41,7 +41,13 @@ fn without_run(mut body: Value) -> Value {
     if let Some(fields) = body.as_object_mut() {
         if fields.contains_key("upstream_url") {
             fields.insert("upstream_url".to_owned(), json!(null));
-            for name in ["version", "contact", "repository_allow_list", "prepare"] {
+            for name in [
+                "version",
+                "contact",
+                "repository_allow_list",
+                "prepare",
+                "update",
+            ] {
                 fields["server"][name] = json!(null);
             }
         }

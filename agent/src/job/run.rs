@@ -280,8 +280,15 @@ fn plan(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Planne
         None => defaults_then(client, inputs, offer)?,
     };
     let questions = plan::questions(inputs, offer);
-    let available =
-        client.versions_of(&offer.path, &offer.profile.target, &offer.arch, &questions)?;
+    let target = &offer.profile.target;
+    let at_once = match offer.limits.updates {
+        true => client.versions_at_once(&offer.version, &offer.revision, target, &questions)?,
+        false => None,
+    };
+    let available = match at_once {
+        Some(available) => available,
+        None => client.versions_of(&offer.path, target, &offer.arch, &questions)?,
+    };
     Ok(plan::plan(inputs, offer, &then, &available))
 }
 

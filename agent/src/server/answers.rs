@@ -34,6 +34,8 @@ pub struct ServerSays {
     pub max_defaults_length: Option<usize>,
     /// Whether it says beforehand what it would change of a request.
     pub prepare: Option<bool>,
+    /// Whether it tells the versions of some packages without a whole index.
+    pub update: Option<bool>,
 }
 
 /// A branch in the overview.

@@ -14,6 +14,7 @@ mod index;
 mod json;
 mod prepare;
 mod refusal;
+mod update;
 
 pub use crate::text::clean;
 pub use error::Error;

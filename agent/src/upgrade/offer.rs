@@ -22,6 +22,8 @@ pub struct Limits {
     pub feeds: Vec<String>,
     /// Whether it says beforehand what it would change of a request.
     pub prepares: bool,
+    /// Whether it tells the versions of some packages without a whole index.
+    pub updates: bool,
 }
 
 impl Default for Limits {
@@ -32,6 +34,7 @@ impl Default for Limits {
             rootfs_size: 1024,
             feeds: Vec::new(),
             prepares: false,
+            updates: false,
         }
     }
 }
@@ -48,6 +51,7 @@ impl Limits {
             rootfs_size: said.max_custom_rootfs_size_mb.unwrap_or(limits.rootfs_size),
             feeds: said.repository_allow_list.clone().unwrap_or_default(),
             prepares: said.prepare == Some(true),
+            updates: said.update == Some(true),
         }
     }
 }

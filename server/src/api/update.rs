@@ -12,8 +12,9 @@ use std::cmp::Ordering;
 /// How many packages a router may ask about.
 const PACKAGES: usize = 5000;
 
-/// Answers for `?version=24.10.2&target=ath79/generic&packages=busybox:1.36.1-r1,mtd:27`. `packages` may be left out, and so
-/// may `revision=r28739-d9340319c6`, which tells snapshots apart.
+/// Answers for `?version=24.10.2&target=ath79/generic&packages=busybox:1.36.1-r1,mtd`. `packages` may be left out, and so may
+/// `revision=r28739-d9340319c6`, which tells snapshots apart. Of a package with a version a newer one is told, of one without
+/// whatever there is.
 ///
 /// # Errors
 /// [`Error::Upstream`] where the download site can't be reached.
@@ -37,7 +38,7 @@ pub async fn update(shared: &Shared, query: &str) -> Result<Answer, Error> {
     };
     let named = read("packages").unwrap_or_default();
     let Some(packages) = installed(&named) else {
-        let words = format!("Packages are written name:version,name:version, {PACKAGES} at most");
+        let words = format!("Packages are written name:version,name, {PACKAGES} at most");
         return Ok(answer::refusal(400, &words));
     };
     let all = releases::versions(&shared.site, &shared.config).await?.all;
@@ -83,7 +84,7 @@ fn newest<'a>(shared: &Shared, all: &'a [String], running: &'a str) -> Option<&'
     all.iter().find(own)
 }
 
-/// Reads `name:version,name:version`; `None` if that is not what it is.
+/// Reads `name:version,name`, a version being empty where there is none; `None` if that is not what it is.
 fn installed(text: &str) -> Option<Vec<(&str, &str)>> {
     if text.is_empty() {
         return Some(Vec::new());
@@ -91,7 +92,9 @@ fn installed(text: &str) -> Option<Vec<(&str, &str)>> {
     let pairs: Option<Vec<_>> = text
         .split(',')
         .take(PACKAGES + 1)
-        .map(|pair| pair.split_once(':'))
+        .map(|pair| {
+            Some(pair.split_once(':').unwrap_or((pair, ""))).filter(|(name, _)| !name.is_empty())
+        })
         .collect();
     pairs.filter(|pairs| pairs.len() <= PACKAGES)
 }
@@ -100,7 +103,8 @@ fn installed(text: &str) -> Option<Vec<(&str, &str)>> {
 fn changed(packages: &[(&str, &str)], index: &Map<String, Value>) -> Value {
     let newer = |(name, version): &(&str, &str)| {
         let offered = index.get(*name)?.as_str()?;
-        let newer = ::packages::version::compare(offered, version) == Ordering::Greater;
+        let newer = version.is_empty()
+            || ::packages::version::compare(offered, version) == Ordering::Greater;
         newer.then(|| ((*name).to_owned(), Value::from(offered)))
     };
     Value::Object(packages.iter().filter_map(newer).collect())
@@ -148,7 +152,9 @@ mod tests {
             );
         }
         assert_eq!(installed("a:1,b:2:3"), Some(vec![("a", "1"), ("b", "2:3")]));
-        assert_eq!(installed("a,b"), None);
+        assert_eq!(installed("a,b:1"), Some(vec![("a", ""), ("b", "1")]));
+        assert_eq!(installed("a,,b"), None);
+        assert_eq!(installed(":1"), None);
         assert_eq!(installed(&vec!["a:1"; 5001].join(",")), None);
     }
 
@@ -158,5 +164,7 @@ mod tests {
         let packages = [("a", "1.9"), ("b", "1"), ("c", "1.0"), ("d", "1")];
         let index = index.as_object().expect("index");
         assert_eq!(changed(&packages, index), json!({"a": "1.10"}));
+        let named = [("b", ""), ("d", "")];
+        assert_eq!(changed(&named, index), json!({"b": "1"}));
     }
 }

@@ -22,7 +22,9 @@ pub struct Case {
 }
 
 pub const OVERVIEW: Where = |request| request.line.ends_with("/overview.json");
-pub const INDEX: Where = |request| request.line.ends_with("index.json");
+/// Where versions of packages come from.
+pub const INDEX: Where =
+    |request| request.line.ends_with("index.json") || request.line.contains("/api/v1/update?");
 pub const BUILD: Where = Request::is_build;
 pub const ANSWER: Where = |request| request.is_build() || request.is_poll();
 pub const IMAGE: Where = Request::is_image;
