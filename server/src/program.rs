@@ -209,6 +209,7 @@ fn demo(options: &Options) -> Result<(), Box<dyn Error>> {
     let demo = crate::Demo::start(listen)?;
     println!("{}", demo.server.url());
     println!("Its download site: {}", demo.site.url());
+    println!("Open it in a browser, or try the requests in docs/server.md. Ctrl-C ends it, and removes what it made.");
     Ok(demo.wait()?)
 }
 
