@@ -3,6 +3,7 @@
 use super::nearest::or_nearest;
 use super::table::{self, Group, Opt, COMMANDS, OPTIONS};
 use crate::paths::Paths;
+use crate::text::clean;
 use crate::uci;
 use crate::upgrade::Choice;
 use lexopt::prelude::*;
@@ -111,7 +112,7 @@ fn explain(error: &lexopt::Error) -> String {
         NonUnicodeValue(word) => ("This is no text:", word),
         _ => return error.to_string(),
     };
-    format!("{what} \"{}\".", word.to_string_lossy().escape_debug())
+    format!("{what} \"{}\".", clean(&word.to_string_lossy()))
 }
 
 /// An option that was given, with its value.
@@ -275,7 +276,7 @@ fn number(option: &Opt, text: &str, unit: &str) -> Result<u32, lexopt::Error> {
     text.parse().map_err(|_| {
         format!(
             "{typed} is \"{}\", but has to be a whole number of {unit}.",
-            text.escape_debug()
+            clean(text)
         )
         .into()
     })
@@ -288,7 +289,7 @@ fn format_of(text: &str) -> Result<Format, lexopt::Error> {
         "config" => Ok(Format::Config),
         _ => Err(format!(
             "--format is \"{}\", but has to be fs-user, fs-all or config.",
-            text.escape_debug()
+            clean(text)
         )
         .into()),
     }
@@ -331,7 +332,7 @@ fn known(name: &str) -> Result<&'static table::Command, lexopt::Error> {
         let sentence = or_nearest(name, all, |near| format!("did you mean \"asu {near}\"?"));
         format!(
             "There is no command \"{}\"; {sentence}",
-            name.escape_debug()
+            clean(name)
         )
         .into()
     })
@@ -347,7 +348,7 @@ fn command(name: &str, words: Vec<OsString>) -> Result<Command, lexopt::Error> {
         let more = more.to_string_lossy();
         return Err(format!(
             "\"{}\" is one word too many for \"asu {name}\".",
-            more.escape_debug()
+            clean(&more)
         )
         .into());
     }

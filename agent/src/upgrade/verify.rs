@@ -12,7 +12,7 @@ use crate::fault;
 use crate::paths::Paths;
 use crate::settings::{Settings, SignaturePolicy};
 use crate::system::room;
-use crate::text::say;
+use crate::text::{clean, say};
 use firmware::metadata::Verdict;
 use firmware::{KeyRing, Report};
 use std::cmp::Ordering;
@@ -420,7 +420,7 @@ fn metadata(report: &Report, newest: &Release, promise: Option<&Promise>) -> Ima
             let (what, found, expected) = pairs.find(|(_, found, expected)| found != *expected)?;
             Some(format!(
                 "The image says that it is of {what} \"{}\", but \"{expected}\" was to be built.",
-                found.escape_debug()
+                clean(&found)
             ))
         });
     let release = release(report, promise);
