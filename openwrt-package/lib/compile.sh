@@ -78,9 +78,8 @@ compile_plugin() {
 # check_plugin FILE TARGET: no text relocation, and no more bytes than a router with 4 MB of flash can spare. Looked at
 # with its section headers on, which trim_elf takes off without moving anything else.
 check_plugin() {
-	local file=$1 target=$2 limit=12288 size
-	# Not there yet: code that finds its own place costs half as much again on these.
-	case "$target" in mips*) limit=15872 ;; esac
+	local file=$1 limit size
+	read -r limit _ < <(limit "${file##*/}" "$2")
 	if readelf -dW "$file" | grep -q 'TEXTREL'; then
 		echo "build: $file has text relocations, which make its code writable" >&2
 		return 1

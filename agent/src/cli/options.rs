@@ -330,11 +330,7 @@ fn known(name: &str) -> Result<&'static table::Command, lexopt::Error> {
     found.ok_or_else(|| {
         let all = COMMANDS.iter().map(|command| command.name);
         let sentence = or_nearest(name, all, |near| format!("did you mean \"asu {near}\"?"));
-        format!(
-            "There is no command \"{}\"; {sentence}",
-            clean(name)
-        )
-        .into()
+        format!("There is no command \"{}\"; {sentence}", clean(name)).into()
     })
 }
 

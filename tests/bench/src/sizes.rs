@@ -1,7 +1,6 @@
 //! Sizes of what has been built for routers.
 
 use crate::programs::workspace;
-use crate::table::{kib, Table};
 use sandbox::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,15 +16,10 @@ pub fn print() -> Result<(), Error> {
         );
     }
     let output = Command::new(workspace().join("openwrt-package/sizes")).output()?;
+    println!("## Sizes\n\n{}", String::from_utf8_lossy(&output.stdout));
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
-    println!("## Sizes\n\n{}", String::from_utf8_lossy(&output.stdout));
-    let mut table = Table::new(&["budget", "file", "xz", "text relocations"]);
-    table.row(&["asu on mips", &kib(1434), &kib(450), ""]);
-    table.row(&["attendedsysupgrade.so", &kib(12), "", "none"]);
-    table.print();
-    println!();
     for plugin in plugins {
         let found = match has_text_relocations(&plugin)? {
             true => "TEXT RELOCATIONS",
