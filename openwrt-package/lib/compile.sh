@@ -23,7 +23,7 @@ cross_cargo() {
 	env -u CARGO_ENCODED_RUSTFLAGS PATH="$VENV/bin:/usr/bin:/bin" CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
 		RUSTFLAGS="$flags" CFLAGS="$cflags" CARGO_TARGET_DIR="$CROSS/$kind" \
 		CARGO_ZIGBUILD_CACHE_DIR="$CROSS/zig" ZIG_GLOBAL_CACHE_DIR="$CROSS/zig" ZIG_LOCAL_CACHE_DIR="$CROSS/zig" \
-		CARGO_ZIGBUILD_PYTHON_PATH="$FEED/lib/zig-python" ASU_PYTHON="$VENV/bin/python3" \
+		CARGO_ZIGBUILD_PYTHON_PATH="$FEED/lib/zig-python" ASU_PYTHON="$VENV/bin/python3" ASU_LLD="ld.lld-$(llvm_release)" \
 		SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
 		cargo-zigbuild "$command" --quiet --locked --manifest-path "$ROOT/Cargo.toml" \
 		--profile router --target "$triple" "$@"
@@ -48,27 +48,32 @@ compile_agent() {
 # The plugin for rpcd, a shared library on the router's own musl. Leaves it in
 # dist/TARGET/attendedsysupgrade.so.
 compile_plugin() {
-	local target=$1 features=-crt-static option file="$DIST/$1/attendedsysupgrade.so"
+	local target=$1 flags='-C target-feature=-crt-static' wrapper='' option options='' file="$DIST/$1/attendedsysupgrade.so"
 	local link=(-C "linker=$FEED/lib/plugin-cc" -C linker-flavor=gcc
-		-C "link-arg=-Wl,-z,norelro,-z,nocombreloc,-T,$FEED/lib/plugin.ld") options=
+		-C "link-arg=-Wl,-z,norelro,-z,nocombreloc,-T,$FEED/lib/plugin.ld")
 	# Each of these was measured: what makes the code of one processor smaller makes another's larger.
 	case "$target" in
-		# Each call that is not inlined costs four words, and each delay slot that is left empty one.
-		mips*) options="inline-threshold=60 disable-lsr disable-mips-df-succbb-search=false disable-mips-df-forward-search=false
-			mips-tail-calls=1 enable-gvn-sink=1" ;;
+		mips*)
+			# The ordinary instructions would make it 15.8 KB. lib/plugin-cc tells how it is linked.
+			flags+=",+mips16 -C linker-plugin-lto" wrapper=$FEED/lib/rustc-mips16
+			case "$target" in mips) link+=(-C link-arg=-EB) ;; *) link+=(-C link-arg=-EL) ;; esac
+			link+=(-C "link-arg=-Wl,-mllvm,-inline-threshold=120,-mllvm,-disable-lsr")
+			;;
 		# The whole of it lies within reach of one instruction. Code that is not reordered has more pieces alike,
 		# of which functions are made.
-		aarch64) options="inline-threshold=45 disable-lsr disable-post-ra"
-			link+=(-Z plt=no -C code-model=tiny) ;;
+		aarch64)
+			options="inline-threshold=45 disable-lsr disable-post-ra"
+			link+=(-Z plt=no -C code-model=tiny)
+			;;
 		x86_64) options="inline-threshold=25 disable-lsr" ;;
+		# Every ARMv7 core runs Thumb code, which is two thirds as large.
+		armv7) flags+=",+thumb-mode" ;;
 	esac
+	case "$target" in mips*) ;; *) link+=(-C "link-arg=-Wl,--hash-style=gnu") ;; esac
 	for option in $options; do
 		link+=(-C "llvm-args=-$option")
 	done
-	case "$target" in mips*) ;; *) link+=(-C "link-arg=-Wl,--hash-style=gnu") ;; esac
-	# Every ARMv7 core runs Thumb code, which is two thirds as large.
-	[ "$target" != armv7 ] || features+=,+thumb-mode
-	cross_cargo "$target" plugin "-C target-feature=$features" rustc -p rpcd-plugin --lib \
+	RUSTC_WRAPPER=$wrapper cross_cargo "$target" plugin "$flags" rustc -p rpcd-plugin --lib \
 		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size \
 		-- "${link[@]}" || return 1
 	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" "$file" &&

@@ -15,19 +15,29 @@ die() {
 	exit 1
 }
 
-# Installs what is missing; a machine that has it all needs neither root nor a network.
-install_toolchain() {
+# llvm_release: of rustc-web, whose intermediate code only the same release reads.
+llvm_release() {
+	/usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'
+}
+
+# install_packages PACKAGE...: what is missing of them; a machine that has it all needs neither root nor a network.
+install_packages() {
 	local missing=() package
-	for package in $DEBIAN_PACKAGES; do
+	for package; do
 		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 	done
-	if [ ${#missing[@]} -gt 0 ]; then
-		[ "$(id -u)" = 0 ] || die "these Debian packages are missing, run as root or install them first: ${missing[*]}"
-		apt-get update -qq || die "apt-get update failed"
-		# An installed Debian rustc would have to go for rustc-web; that is for the machine's owner to decide.
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "${missing[@]}" ||
-			die "apt-get could not install ${missing[*]}"
-	fi
+	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] || die "these Debian packages are missing, run as root or install them first: ${missing[*]}"
+	apt-get update -qq || die "apt-get update failed"
+	# An installed Debian rustc would have to go for rustc-web; that is for the machine's owner to decide.
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "${missing[@]}" ||
+		die "apt-get could not install ${missing[*]}"
+}
+
+# install_toolchain TARGET...
+install_toolchain() {
+	# shellcheck disable=SC2086  # many words
+	install_packages $DEBIAN_PACKAGES
 
 	local release
 	release=$(/usr/bin/rustc -vV | sed -n 's/^release: //p')
@@ -35,6 +45,12 @@ install_toolchain() {
 		die "rustc-web is $release, at least $OLDEST_RUSTC is needed (Debian 12 has it in its security updates)"
 	[ -d "/usr/src/rustc-$release/library" ] ||
 		die "rust-web-src does not belong to rustc-web $release, install the same version of both"
+
+	# The plugin for MIPS is linked by these, see plugin-cc.
+	local target
+	for target; do
+		case "$target" in mips | mipsel) install_packages "lld-$(llvm_release)" "binutils-$target-linux-gnu" ;; esac
+	done
 
 	if ! [ -f "$VENV/.${PYTHON_PACKAGES// /,}" ]; then
 		rm -rf "$VENV"

@@ -120,8 +120,9 @@ fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data.split(|&byte| byte == b'\n')
 }
 
-/// Whether a line gives this field a value.
+/// Whether a line gives this field a value. A vertical tab is white space to apk and opkg, as it is to C.
 fn named(line: &[u8], field: &[u8]) -> bool {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     line.strip_prefix(field)
-        .is_some_and(|value| !value.trim_ascii().is_empty())
+        .is_some_and(|value| !value.iter().all(space))
 }
