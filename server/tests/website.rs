@@ -205,6 +205,60 @@ fn a_form_becomes_a_build() {
 }
 
 #[test]
+fn packages_are_found_within_the_form() {
+    let world = World::new(|config| config.allow_defaults = true);
+    let search = |words: &str, more: &[(&str, &str)]| {
+        let fields = [
+            &[("action", "find"), ("find", words), ("defaults", "uci x")],
+            more,
+        ]
+        .concat();
+        let answer = filled(&world, &["ppp"], &fields);
+        assert_eq!(answer.status, 200);
+        text(&answer)
+    };
+    let page = search("LUCI app", &[("more", "nano")]);
+    assert!(page.contains("<p role=\"status\">"), "{page}");
+    assert!(
+        page.contains("name=\"package\" value=\"luci-app-sqm\"> luci-app-sqm <small>"),
+        "{page}"
+    );
+    assert!(!page.contains("value=\"htop\""), "{page}");
+    let kept = [
+        "name=\"package\" value=\"ppp\"",
+        ">uci x</textarea>",
+        ">nano</textarea>",
+    ];
+    for part in kept {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // What was ticked is written to the rest, once, and what comes with the device is not offered.
+    let page = search(
+        "ppp",
+        &[
+            ("more", "nano"),
+            ("package", "luci-app-sqm"),
+            ("package", "nano"),
+        ],
+    );
+    assert!(page.contains(">nano luci-app-sqm</textarea>"), "{page}");
+    assert_eq!(page.matches("value=\"ppp\"").count(), 1 + 1, "{page}");
+    assert!(
+        !search(" ", &[]).contains("<p role"),
+        "nothing was looked for"
+    );
+    assert!(search("no-such-thing", &[]).contains("No package has that in its name."));
+    assert!(search(EVIL, &[]).contains(ESCAPED));
+    let hash = hash_of(&filled(
+        &world,
+        &[],
+        &[("package", "htop"), ("more", "luci")],
+    ));
+    let done = poll(world.addr(), &hash, |answer| answer.status != 202).json();
+    assert_eq!(done["request"]["packages"], json!(["luci", "htop"]));
+}
+
+#[test]
 fn a_report_of_a_form_counts_once() {
     let world = World::new(|_| {});
     let hash = hash_of(&filled(&world, &[], &[]));

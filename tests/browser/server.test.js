@@ -53,8 +53,16 @@ test('from a name to the image, with the keyboard alone', async () => {
 	assert.match(await text(page), /24\.10\.2 for ath79\/generic \(r28739-d9340319c6, tplink_archer-c7-v2\)/);
 	assert.ok(await page.locator('[name=package]').count() > 10);
 	await page.focus('#more');
-	await page.keyboard.type('luci tmux');
+	await page.keyboard.type('luci');
 	await page.keyboard.press('Tab');
+	await page.keyboard.type('tmu');
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('[role=status]');
+	assert.equal(await text(page, '[role=status]'), 'One package found.');
+	await picture(page, 'server-packages');
+	await page.getByLabel('tmux').focus();
+	await page.keyboard.press('Space');
+	await page.focus('summary');
 	await page.keyboard.press('Enter');
 	assert.ok(await page.getByLabel('kmod-usb-ledtrig-usbport', { exact: true }).isVisible(), 'the list opens');
 	await page.getByLabel('kmod-usb-ledtrig-usbport', { exact: true }).focus();

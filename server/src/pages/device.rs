@@ -24,6 +24,22 @@ pub struct Device<'a> {
     pub titles: Vec<String>,
     /// What its images have unless somebody wants it otherwise.
     pub packages: BTreeSet<String>,
+    /// `mips_24kc`
+    pub architecture: String,
+}
+
+/// How many packages of a search are listed.
+pub const FOUND: usize = 60;
+
+/// Packages that were looked for.
+#[derive(Debug)]
+pub struct Search {
+    /// What was looked for.
+    pub text: String,
+    /// How many there are.
+    pub count: usize,
+    /// The first of them: name and version.
+    pub found: Vec<(String, String)>,
 }
 
 /// What somebody has filled in.
@@ -37,6 +53,8 @@ pub struct Wishes {
     pub script: String,
     /// Size of the root file system in MB, as it was written.
     pub rootfs_size: String,
+    /// Packages that were looked for, if so.
+    pub search: Option<Search>,
 }
 
 /// The form for an image; `problem` says why what was filled in can't be built.
@@ -109,6 +127,7 @@ fn packages(html: &mut Html, device: &Device<'_>, wishes: &Wishes) {
          placeholder=\"luci tmux\">{}</textarea></p>",
         &[&wishes.more],
     );
+    find(html, wishes.search.as_ref());
     let open = if wishes.without.is_empty() {
         "<details>"
     } else {
@@ -126,6 +145,36 @@ fn packages(html: &mut Html, device: &Device<'_>, wishes: &Wishes) {
         html.fill(" value=\"{}\"> {}</label></li>", &[name, name]);
     }
     html.raw("</ul></details></fieldset>");
+}
+
+/// A search in the form: its button brings the same form with what was found.
+fn find(html: &mut Html, search: Option<&Search>) {
+    let text = search.map_or("", |search| &search.text);
+    html.fill(
+        "<div class=\"row\"><p class=\"grow\"><label for=\"find\">Find packages by parts of their name</label>\
+         <input id=\"find\" name=\"find\" type=\"search\" autocapitalize=\"none\" value=\"{}\"",
+        &[&text],
+    );
+    html.raw(if search.is_some() { " autofocus" } else { "" });
+    html.raw("></p><button name=\"action\" value=\"find\">Find packages</button></div>");
+    let Some(search) = search else { return };
+    match search.count {
+        0 => html.raw("<p role=\"status\">No package has that in its name.</p>"),
+        1 => html.raw("<p role=\"status\">One package found.</p>"),
+        count if count > FOUND => html.fill(
+            "<p role=\"status\">{} packages found, of which {} are shown.</p>",
+            &[&count, &FOUND],
+        ),
+        count => html.fill("<p role=\"status\">{} packages found.</p>", &[&count]),
+    };
+    html.raw("<ul class=\"packages\">");
+    for (name, version) in &search.found {
+        html.fill(
+            "<li><label><input type=\"checkbox\" name=\"package\" value=\"{}\"> {} <small>{}</small></label></li>",
+            &[name, name, version],
+        );
+    }
+    html.raw("</ul>");
 }
 
 fn more(html: &mut Html, config: &Config, wishes: &Wishes) {

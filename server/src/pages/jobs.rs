@@ -132,7 +132,8 @@ fn files(job: &Job) -> Html {
         }
     }
     html.fill(
-        "<li><a href=\"/api/v1/build/{}\">JSON with all that is needed to build it again</a></li></ul>",
+        "<li><a href=\"/api/v1/build/{}\">JSON with all that is needed to build it again</a></li></ul>\
+         <p>To build it again elsewhere and compare: <code>asu-server rebuild</code> with this page's address.</p>",
         &[&job.hash],
     );
     html.fill(
