@@ -251,14 +251,14 @@ fn a_build_that_hangs_is_killed() {
         let id = fs::read_to_string(builder.join(name)).expect("id");
         wait_until_gone(id.trim());
     }
-    let other = json!({"version": "25.12.0", "target": "x86/64", "profile": "generic", "client": "test/1.0"});
-    let answer = finish(world.addr(), &post(world.addr(), &other));
-    // With half a second for a build a slow machine may stop this one too, but by its clock, not by the former build.
-    let words = answer.json()["detail"].clone();
-    assert!(
-        words == "done" || words == failed.json()["detail"],
-        "{words}"
-    );
+    // The next ones have no more time than that, which a slow machine may not keep to at once.
+    let built = (0..100).any(|number| {
+        let package = ["tmux", "luci", "owut"].get(number % 3).expect("package");
+        let other = json!({"version": "25.12.0", "target": "x86/64", "profile": "generic", "packages": [package],
+            "rootfs_size_mb": 100 + number, "client": "test/1.0"});
+        finish(world.addr(), &post(world.addr(), &other)).status == 200
+    });
+    assert!(built, "no other build works any more");
 }
 
 /// Killed processes may be zombies for a moment.

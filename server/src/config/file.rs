@@ -295,6 +295,34 @@ mod tests {
         assert_eq!(config.branches.len(), 1);
     }
 
+    /// The example in the documentation is a configuration, and says of the defaults what they are.
+    #[test]
+    fn the_documentation() {
+        let text = include_str!("../../../docs/server.md");
+        let (_, rest) = text.split_once("```toml\n").expect("an example");
+        let (example, _) = rest.split_once("```").expect("its end");
+        let data = Path::new("/var/lib/asu-server");
+        let (told, own) = (
+            parse(example, data).expect("configuration"),
+            parse("", data).expect("configuration"),
+        );
+        assert_eq!((told.listen, told.workers), (own.listen, own.workers));
+        assert_eq!(
+            (told.max_pending, told.max_finished),
+            (own.max_pending, own.max_finished)
+        );
+        assert_eq!((&told.store, &told.signing), (&own.store, &own.signing));
+        assert_eq!(
+            (&told.limits, &told.lifetimes),
+            (&own.limits, &own.lifetimes)
+        );
+        assert_eq!(
+            (told.job_timeout, told.lease, told.patience),
+            (own.job_timeout, own.lease, own.patience)
+        );
+        assert!(told.queue.is_none() && told.webhook.is_none() && told.s3.is_some());
+    }
+
     #[test]
     fn what_is_wrong_is_said() {
         let cases = [

@@ -164,7 +164,10 @@ impl Shared {
     /// Removes what somebody else wrote in the place of a job. A result is just not there then; a request that waits has
     /// to be asked for again, and a worker that has it already writes it anew.
     async fn discard(&self, place: &str, text: &str, hash: &str) -> Result<(), Error> {
-        eprintln!("{place} was not written by this server's processes and is removed.");
+        eprintln!(
+            "{place} was not written by this server's processes, or by one whose keys (`signing`) another server vouches \
+             for; it is removed."
+        );
         let () = Script::new(include_str!("scripts/discard.lua"))
             .key(place)
             .key(job_key(hash))

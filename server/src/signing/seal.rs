@@ -33,13 +33,23 @@ impl Seal {
     /// Seals with the signer's key, and opens what was sealed with any that the same server vouches for.
     ///
     /// # Errors
-    /// [`Error::Io`] where the server's public key is not there, or a revoked key has no number.
+    /// [`Error::Io`] where the server's public key is not there, a revoked key has no number, or the signer's own key is not
+    /// vouched for.
     pub fn new(signer: Arc<Signer>) -> Result<Self, Error> {
         let trusted = trusted(&signer).map_err(Error::io(&signer.folder))?;
-        Ok(Self {
+        let folder = signer.folder.clone();
+        let seal = Self {
             signer,
             trusted: Arc::new(trusted),
-        })
+        };
+        // Otherwise every other process would throw away what this one writes.
+        match seal.open(&seal.close(String::new())?) {
+            Some(_) => Ok(seal),
+            None => {
+                let words = "server.pub does not vouch for worker.pub, or it is revoked";
+                Err(Error::io(&folder)(io::Error::other(words)))
+            }
+        }
     }
 
     /// The text, sealed.
@@ -182,6 +192,13 @@ mod tests {
         let number = number.rsplit(' ').next().expect("number").to_owned();
         fs::write(folder.join("revoked"), format!("{number}\n")).expect("file");
         assert_eq!(seal(&folder).open(&sealed), None);
+        // Itself a process with a revoked key, or one of another server, does not begin.
+        fs::write(elsewhere.join("revoked"), format!("{number}\n")).expect("file");
+        assert!(Seal::new(Arc::new(Signer::open(&elsewhere).expect("keys"))).is_err());
+        fs::remove_file(elsewhere.join("revoked")).expect("removed");
+        let other = Secret::generate().expect("random").public();
+        fs::write(elsewhere.join("server.pub"), other).expect("key");
+        assert!(Seal::new(Arc::new(Signer::open(&elsewhere).expect("keys"))).is_err());
         fs::write(folder.join("revoked"), "everybody\n").expect("file");
         assert!(Seal::new(Arc::new(Signer::open(&folder).expect("keys"))).is_err());
     }
