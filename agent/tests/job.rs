@@ -271,39 +271,69 @@ fn versions_in_one_small_answer() {
         lines[3].starts_with(asked) && lines[3].contains(",luci,"),
         "{lines:?}"
     );
-    // What is no such answer leaves the indexes, and the plan as it is.
-    let other = |version: &str, revision: &str, packages: serde_json::Value| {
-        Reply::json(
-            200,
-            &json!({"version": version, "revision": revision, "packages": packages}).to_string(),
-        )
-    };
-    let (release, revision) = ("24.10.2", "r28739-d9340319c6");
-    let luci = || json!({"luci": "9"});
+    // Where the server does not tell them, or has something newer by now, there are the indexes.
+    let newer = json!({"version": "24.10.3", "revision": "r29000-0123456789", "newer": true});
     let useless = [
         Reply::json(404, "{}"),
-        Reply::json(405, "{}"),
-        Reply::json(414, "{}"),
-        Reply::json(500, "{}"),
-        Reply::new(200, "text/html", "<html>"),
+        Reply::json(200, &newer.to_string()),
         Reply::json(200, "{}"),
-        Reply::json(200, "[]"),
-        other("24.10.3", revision, luci()),
-        other(release, "r1-0", luci()),
-        other(release, revision, json!({})),
-        other(release, revision, json!({"luci": 9, "evil": "1"})),
-        other(release, revision, json!({"luci": "9".repeat(257)})),
-        other(release, revision, json!(["luci"])),
+        said(json!({})),
     ];
     for reply in useless {
         let (plan, lines) = at_once(move |_| reply.clone());
         assert_eq!(plan.request, alone.request, "{lines:?}");
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.ends_with("mips_24kc-index.json")),
-            "{lines:?}"
+        let index = |line: &String| line.ends_with("mips_24kc-index.json");
+        assert!(lines.iter().any(index), "{lines:?}");
+    }
+}
+
+/// Many names are asked for in several addresses, none too long for a proxy; one without an answer leaves the indexes.
+#[test]
+fn versions_of_many_packages() {
+    let mut overview = recorded("001")["body"].clone();
+    overview["server"]["update"] = true.into();
+    for answered in [true, false] {
+        let overview = overview.clone();
+        let server = StandIn::new(
+            move |request, _| match request.path.split_once("&packages=") {
+                None if request.path == "/json/v1/overview.json" => {
+                    Reply::json(200, &overview.to_string())
+                }
+                Some((_, names)) => {
+                    let told = answered || names.contains("luci");
+                    let packages: serde_json::Map<_, _> = names
+                        .split(',')
+                        .filter(|_| told)
+                        .map(|name| (name.to_owned(), "2".into()))
+                        .collect();
+                    Reply::json(200, &json!({"packages": packages}).to_string())
+                }
+                _ => answer(request, "2", &then()),
+            },
         );
+        let mut inputs = inputs(&server);
+        let packages = &mut inputs.installed.packages;
+        let luci = packages.iter().find(|package| package.name == "luci");
+        let luci = luci.expect("luci").clone();
+        packages.extend((0..1000).map(|number| {
+            let mut package = luci.clone();
+            package.name = format!("a-package-with-number-{number}");
+            package
+        }));
+        let Event::Plan(plan) = run(Task::Check, inputs) else {
+            panic!("no plan")
+        };
+        let lines = server.lines();
+        let asked: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains("/update?"))
+            .collect();
+        assert!(asked.iter().all(|line| line.len() < 4500), "{asked:?}");
+        assert_eq!(asked.len() > 5, answered, "{}", asked.len());
+        let index = lines.iter().any(|line| line.ends_with("-index.json"));
+        assert_eq!(index, !answered);
+        let missing = plan.packages.missing.len();
+        assert_eq!(missing, if answered { 0 } else { 1000 });
     }
 }
 
