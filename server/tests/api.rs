@@ -337,6 +337,21 @@ fn is_there_something_newer() {
     }
 }
 
+/// Where routers shall read the indexes, a web server before this one can keep those.
+#[test]
+fn an_operator_who_prefers_indexes() {
+    for offered in [true, false] {
+        let world = World::new(|config| config.update = offered);
+        let overview = get(world.addr(), "/json/v1/overview.json").json();
+        assert_eq!(overview["server"]["update"], json!(offered));
+        let answer = get(
+            world.addr(),
+            "/api/v1/update?version=24.10.2&target=ath79/generic",
+        );
+        assert_eq!(answer.status, if offered { 200 } else { 404 });
+    }
+}
+
 /// Each voice counts once.
 #[test]
 fn reports_and_statistics() {

@@ -118,7 +118,7 @@ async fn overview(shared: &Shared) -> Result<Value, Error> {
         "server": {
             "version": env!("CARGO_PKG_VERSION"), "contact": config.contact, "allow_defaults": config.allow_defaults,
             "repository_allow_list": config.repository_allow_list, "max_custom_rootfs_size_mb": config.max_rootfs_size_mb,
-            "max_defaults_length": config.max_defaults_length, "prepare": true, "update": true,
+            "max_defaults_length": config.max_defaults_length, "prepare": true, "update": config.update,
         },
     }))
 }

@@ -206,6 +206,7 @@ async fn route(shared: &Shared, peer: IpAddr, request: Request<Body>) -> Respons
         },
         Resource::Metrics => stats::metrics(shared).await,
         Resource::Report => stats::report(shared, peers::turn_of(peer), request).await,
+        Resource::Update if !shared.config.update => Ok(answer::not_found()),
         Resource::Update => update::update(shared, &query).await,
         Resource::OpenApi => Ok(openapi::json()),
         Resource::Docs => Ok(openapi::page()),

@@ -43,6 +43,7 @@ struct File {
     allow_defaults: Option<bool>,
     max_defaults_length: Option<usize>,
     max_rootfs_size_mb: Option<u64>,
+    update: Option<bool>,
     admin_token: Option<String>,
     webhook: Option<String>,
     webhook_token: Option<String>,
@@ -171,6 +172,7 @@ pub fn parse(text: &str, data: &Path) -> Result<Config, Invalid> {
     set(&mut config.allow_defaults, file.allow_defaults);
     set(&mut config.max_defaults_length, file.max_defaults_length);
     set(&mut config.max_rootfs_size_mb, file.max_rootfs_size_mb);
+    set(&mut config.update, file.update);
     set(&mut config.contact, file.contact);
     config.queue = file.queue.filter(|url| !url.is_empty());
     config.admin_token = file.admin_token.filter(|token| !token.is_empty());

@@ -74,6 +74,8 @@ pub struct Config {
     pub max_defaults_length: usize,
     /// Largest `rootfs_size_mb`.
     pub max_rootfs_size_mb: u64,
+    /// Whether `GET /api/v1/update` is offered; without, routers read whole indexes.
+    pub update: bool,
     /// How long a file of the download site counts as fresh.
     pub upstream_lifetime: Duration,
     /// How long answers are kept.
@@ -249,6 +251,7 @@ impl Config {
             allow_defaults: false,
             max_defaults_length: 20480,
             max_rootfs_size_mb: 1024,
+            update: true,
             upstream_lifetime: Duration::from_secs(MINUTE),
             lifetimes: Lifetimes {
                 versioned: Duration::from_secs(7 * 24 * HOUR),

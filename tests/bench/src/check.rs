@@ -70,6 +70,15 @@ pub fn print(world: &World, asu: &Asu) -> Result<(), Error> {
         number(without),
         millions(with.saturating_sub(each * names))
     );
+    let told = World::start(&Knobs {
+        invented_packages: crate::INVENTED_PACKAGES,
+        ..Knobs::default()
+    })?;
+    let router = router_without_daemon(&[told.url()], "", asu)?;
+    println!(
+        "The job with a server that tells versions by name, so that no index is read: {}.",
+        number(job(asu, router.files().root())?)
+    );
     println!(
         "The sum of the peaks is an upper bound: they need not be at the same time. The daemon's \
          part is what it executes more for one check, the others' is all from start to end. \
@@ -291,7 +300,10 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
 
 /// The same with an index that has only the router's own packages: names, and instructions.
 fn job_with_real_names_only(asu: &Asu) -> Result<(u64, u64), Error> {
-    let world = World::start(&Knobs::default())?;
+    let world = World::start(&Knobs {
+        indexes: true,
+        ..Knobs::default()
+    })?;
     let router = router_without_daemon(&[world.url()], "", asu)?;
     let names = Index::read(&world)?.names.len() as u64;
     Ok((names, job(asu, router.files().root())?))

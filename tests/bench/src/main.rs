@@ -82,6 +82,7 @@ const SECTIONS: [(&str, Section); 7] = [
 fn world() -> Result<World, Error> {
     World::start(&Knobs {
         invented_packages: INVENTED_PACKAGES,
+        indexes: true,
         ..Knobs::default()
     })
 }

@@ -32,6 +32,8 @@ pub struct Knobs {
     pub invented_packages: usize,
     /// Bytes in an image besides its packages; 0 for a few.
     pub filler: usize,
+    /// Whether routers have to read whole indexes, as with the public server.
+    pub indexes: bool,
     /// The key that signs the images, and the certificates that lead to it.
     pub signing: Option<(Key, Vec<u8>)>,
 }
@@ -48,6 +50,7 @@ impl World {
         imagebuilders(&builders, &site.url(), knobs)?;
         let mut config = Config::new(&site.url(), folder.path().join("store"), builders);
         config.allow_defaults = true;
+        config.update = !knobs.indexes;
         if let Some((version, target, path)) = &knobs.imagebuilder {
             config
                 .imagebuilder_folders
