@@ -1,5 +1,5 @@
-//! Routers upgrade themselves by a server that is many processes on Redis, while a worker of it dies. Without redis-server
-//! or valkey-server installed it says so and tests nothing.
+//! Routers upgrade themselves by a server that is a process of its own, or many on Redis, and dies, or a worker of it.
+//! Without redis-server or valkey-server installed the latter says so and tests nothing.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod common;
@@ -11,7 +11,7 @@ use asu::api::Phase;
 use common::*;
 use mini_imagebuilder::{catalog, devices, folder};
 use redis::Redis;
-use sandbox::Device;
+use sandbox::{Device, Router};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,15 +60,14 @@ impl Drop for Part {
 
 /// What all processes of the server share.
 struct Shared {
-    _redis: Redis,
+    _redis: Option<Redis>,
     _site: Upstream,
     dir: TempDir,
     program: PathBuf,
 }
 
 impl Shared {
-    fn new() -> Option<Self> {
-        let redis = Redis::start()?;
+    fn new(redis: Option<Redis>) -> Self {
         let site = upstream::start(&upstream::Options::default()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -84,19 +83,19 @@ impl Shared {
         }
         let text = format!(
             "queue = '{}'\nupstream = '{}'\ndata = '{}'\n[times]\nlease = '5s'\n",
-            redis.url(),
+            redis.as_ref().map(Redis::url).unwrap_or_default(),
             site.url(),
             dir.path().display()
         );
         fs::write(path("asu.toml"), text).unwrap();
         let program = path("asu-server");
         fs::copy(env!("CARGO_BIN_EXE_sandbox"), &program).unwrap();
-        Some(Shared {
+        Shared {
             _redis: redis,
             _site: site,
             dir,
             program,
-        })
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -105,8 +104,14 @@ impl Shared {
 
     /// Starts a process and gives its URL with it.
     fn start(&self, role: &str) -> (Part, String) {
+        self.start_at(Some(role), "127.0.0.1:0")
+    }
+
+    /// The same at an address; without a role it is all of a server.
+    fn start_at(&self, role: Option<&str>, listen: &str) -> (Part, String) {
         let mut child = Command::new(&self.program)
-            .args([role, "--listen", "127.0.0.1:0", "--config"])
+            .args(role)
+            .args(["--listen", listen, "--config"])
             .arg(self.path("asu.toml"))
             .stdout(Stdio::piped())
             .spawn()
@@ -142,11 +147,50 @@ fn names(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// Waits until the image of one of the routers is being made.
+fn wait_building(routers: &[Router]) {
+    let at = |status: asu::api::Status| {
+        let job = status.job?;
+        (job.phase == Phase::Building && job.detail == "building_image").then_some(())
+    };
+    let building = until(|| routers.iter().find_map(|router| at(status(router))));
+    assert!(building.is_some(), "{}", log(&routers[0]));
+}
+
+/// One process is all of the server, is killed with -9 while it builds, and started again: it knows what was asked for, and
+/// every router gets its image.
+#[test]
+fn routers_upgrade_though_the_server_dies() {
+    let shared = Shared::new(None);
+    let (mut server, url) = shared.start_at(None, "127.0.0.1:0");
+    let routers = [DEVICES[0], DEVICES[2]].map(|device| router_of(device, &url, None));
+    for router in &routers {
+        start(router, json!({"goal": "upgrade"}));
+    }
+    wait_building(&routers);
+    server.kill_9();
+    let listen = url.strip_prefix("http://").unwrap();
+    let (_server, again) = shared.start_at(None, listen);
+    assert_eq!(url, again);
+    thread::scope(|scope| {
+        for router in &routers {
+            scope.spawn(move || wait_confirmed(router, "24.10.2"));
+        }
+    });
+    let stored = names(&shared.path("store"));
+    assert_eq!(stored.len(), routers.len(), "{stored:?}");
+    assert_eq!(metric(&url, "asu_builds_total{result=\"failure\"}"), 0);
+    assert_eq!(metric(&url, "asu_queue_length"), 0);
+    let left = names(&shared.path("work"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// Three workers, one of them killed with -9 while it builds: every router gets its image, every job ends once, and
 /// nothing is lost, doubled or left behind.
 #[test]
 fn routers_upgrade_though_a_worker_dies() {
-    let Some(shared) = Shared::new() else { return };
+    let Some(redis) = Redis::start() else { return };
+    let shared = Shared::new(Some(redis));
     let (_api, url) = shared.start("api");
     let (mut first, _) = shared.start("worker");
     let routers: Vec<_> = DEVICES
@@ -157,14 +201,7 @@ fn routers_upgrade_though_a_worker_dies() {
         start(router, json!({"goal": "upgrade", "add": add}));
     }
     // The one worker there is builds one of them.
-    let building = until(|| {
-        let at = |status: asu::api::Status| {
-            let job = status.job?;
-            (job.phase == Phase::Building && job.detail == "building_image").then_some(())
-        };
-        routers.iter().find_map(|router| at(status(router)))
-    });
-    assert!(building.is_some(), "{}", log(&routers[0]));
+    wait_building(&routers);
     let _others = [(); 2].map(|()| shared.start("worker"));
     first.kill_9();
     thread::scope(|scope| {
