@@ -29,16 +29,22 @@ cross_cargo() {
 		--profile router --target "$triple" "$@"
 }
 
-# The program `asu`, static. Leaves it in dist/TARGET/asu.
-compile_agent() {
-	local target=$1
-	local flags=""
+# static_cargo TARGET ARGUMENT...: builds a static program, below $CROSS/agent.
+static_cargo() {
+	local target=$1 flags=""
+	shift
 	# A position-independent program on mips calls weak symbols that nobody defines at its load address
 	# instead of seeing that there are none (the MIPS GOT is relocated as a whole): the library's own
 	# getrandom, for one, so that the first hash map would end the program.
 	case "$target" in mips*) flags="-C relocation-model=static" ;; esac
-	cross_cargo "$target" agent "$flags" zigbuild -p asu --bin asu \
-		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size || return 1
+	cross_cargo "$target" agent "$flags" zigbuild "$@" \
+		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+}
+
+# The program `asu`, static. Leaves it in dist/TARGET/asu.
+compile_agent() {
+	local target=$1
+	static_cargo "$target" -p asu --bin asu || return 1
 	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu" &&
 		trim_elf "$DIST/$target/asu" || return 1
 	# The tests' way to make it fail (agent/src/fault.rs) is nothing for a router.

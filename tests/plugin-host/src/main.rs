@@ -7,9 +7,10 @@
 //! sysupgrade ARGUMENT…                       under this name: notes how it was called
 //! ```
 
+#[cfg(target_env = "musl")]
+mod elf;
 mod rpcd;
 
-use std::ffi::CString;
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Loads the library and lets it publish its object; then the root is all there is.
 fn load(plugin: &str, root: &str) -> io::Result<()> {
-    rpcd::load(&CString::new(plugin)?)?;
+    rpcd::load(plugin)?;
     rpcd::enter(root)
 }
 

@@ -21,8 +21,8 @@ use bindings::{
     rpc_exec_write_cb_t, rpc_plugin, ubus_context, ubus_object, ubus_request_data,
 };
 
-/// As rpcd's `-t`, in milliseconds; short, so that a test can wait for it.
-static mut TIMEOUT: c_int = 200;
+/// As rpcd's `-t`, in milliseconds; short, so that a test can wait for it, but long enough for slow machines.
+static mut TIMEOUT: c_int = 2000;
 
 #[derive(Default)]
 struct State {
@@ -52,7 +52,7 @@ fn with<R>(take: impl FnOnce(&mut State) -> R) -> R {
 }
 
 /// Loads the library, links it into the list of plugins and calls its `init`.
-pub fn load(library: &CStr) -> io::Result<()> {
+pub fn load(library: &str) -> io::Result<()> {
     let ops = Box::leak(Box::new(rpc_daemon_ops {
         session_access: None,
         session_create_cb: None,
@@ -67,14 +67,7 @@ pub fn load(library: &CStr) -> io::Result<()> {
     // SAFETY: these are rpcd's own steps (plugin.c): the symbol is a `struct rpc_plugin`, whose list is
     // linked in before its function is called. All of it stays until the process ends.
     unsafe {
-        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL);
-        if handle.is_null() {
-            let reason = CStr::from_ptr(libc::dlerror())
-                .to_string_lossy()
-                .into_owned();
-            return Err(io::Error::other(reason));
-        }
-        let plugin: *mut rpc_plugin = libc::dlsym(handle, c"rpc_plugin".as_ptr()).cast();
+        let plugin: *mut rpc_plugin = find(library, c"rpc_plugin")?.cast();
         let Some(plugin) = plugin.as_mut() else {
             return Err(io::Error::other("the library has no rpc_plugin"));
         };
@@ -91,6 +84,24 @@ pub fn load(library: &CStr) -> io::Result<()> {
         }
     }
 }
+
+/// Loads a library as rpcd does, and looks a symbol up.
+#[cfg(not(target_env = "musl"))]
+fn find(library: &str, symbol: &CStr) -> io::Result<*mut c_void> {
+    let library = CString::new(library)?;
+    // SAFETY: the texts end with NUL; what the library does as it is loaded, the plugin's tests are about.
+    unsafe {
+        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL);
+        if handle.is_null() {
+            let reason = CStr::from_ptr(libc::dlerror()).to_string_lossy();
+            return Err(io::Error::other(reason.into_owned()));
+        }
+        Ok(libc::dlsym(handle, symbol.as_ptr()))
+    }
+}
+
+#[cfg(target_env = "musl")]
+use crate::elf::load as find;
 
 /// Makes a folder the whole file system, as root or, without being root, in a user namespace.
 pub fn enter(root: &str) -> io::Result<()> {
@@ -221,7 +232,7 @@ fn run(running: Running) -> io::Result<c_int> {
             (code << 8, unhex(said).unwrap_or_default())
         }
         ["times-out"] => {
-            std::thread::sleep(std::time::Duration::from_millis(210));
+            std::thread::sleep(std::time::Duration::from_millis(2010));
             (0, Vec::new())
         }
         ["unseen"] => {
@@ -310,14 +321,14 @@ unsafe extern "C" fn exec(
 
 /// libubus' function, for the plugin.
 #[no_mangle]
-unsafe extern "C" fn ubus_add_object(_: *mut ubus_context, object: *mut ubus_object) -> c_int {
+pub unsafe extern "C" fn ubus_add_object(_: *mut ubus_context, object: *mut ubus_object) -> c_int {
     with(|state| state.object = Some(object));
     0
 }
 
 /// libubus' function, for the plugin. Keeps what is sent.
 #[no_mangle]
-unsafe extern "C" fn ubus_send_reply(
+pub unsafe extern "C" fn ubus_send_reply(
     _: *mut ubus_context,
     _: *mut ubus_request_data,
     message: *mut blob_attr,

@@ -3,14 +3,19 @@
 #![allow(missing_docs, reason = "they are tests")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use plugin_host::{Answer, Host, Root};
 use serde::{Deserialize, Serialize};
 
-/// The program of this package.
+/// The program of this package; `PLUGIN_HOST` names one that was built for another processor, to be run by emulation.
 pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_plugin-host"))
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match std::env::var_os("PLUGIN_HOST") {
+        Some(other) => other.into(),
+        None => env!("CARGO_BIN_EXE_plugin-host").into(),
+    })
 }
 
 /// What `packagelist` answers, as the agent has it.
