@@ -172,7 +172,7 @@ impl fmt::Display for KeyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Escaped, because a file's name may hold anything.
         let name = self.path.to_string_lossy();
-        let path = name.escape_default();
+        let path = name.escape_debug();
         match &self.problem {
             Problem::Io(error) => write!(f, "\"{path}\" can't be read: {error}."),
             Problem::NoFile => write!(f, "\"{path}\" is not a plain file."),

@@ -32,7 +32,7 @@ impl fmt::Display for BadName {
             BadName::Character(found) => write!(
                 f,
                 "The upgrade server accepts no package name with the character '{}'.",
-                found.escape_default()
+                found.escape_debug()
             ),
         }
     }
