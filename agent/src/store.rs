@@ -33,7 +33,7 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
 
 /// Writes `value` so that after a power cut either the old or the new file is there.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    write_bytes(path, json::text(&json::value(value)?).as_bytes())
+    write_bytes(path, json::text(value)?.as_bytes())
 }
 
 /// The same with bytes.

@@ -47,8 +47,7 @@ pub fn init_script(file: &Path) -> Result<String, Error> {
 
 /// Writes the plan down, with the request that comes of it.
 pub fn keep_plan(paths: &Paths, plan: &Plan) -> Result<(), Error> {
-    let mut text = json::text(&json::value(plan)?);
-    text.push('\n');
+    let text = json::line(plan)?;
     replace(&paths.real(PLAN_FILE), &mut |new| fs::write(new, &text))
 }
 

@@ -41,7 +41,7 @@ impl Output {
 
     /// Prints an object as JSON.
     pub fn object(&mut self, object: &impl Serialize) -> Result<(), Error> {
-        let text = json::text(&json::value(object)?);
+        let text = json::text(object)?;
         self.write(&format!("{}\n", text::json(&text)))
     }
 

@@ -40,7 +40,7 @@ pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error
     list("Notes", &plan.notes, output)?;
     if let (true, Some(request)) = (verbose, &plan.request) {
         output.line("")?;
-        output.line(&format!("Request: {}", json::text(&json::value(request)?)))?;
+        output.line(&format!("Request: {}", json::text(request)?))?;
     }
     output.line("")
 }

@@ -56,7 +56,7 @@ impl Teller {
     /// thread; there is nothing left to do about it.
     pub fn tell(&mut self, event: &Event) {
         if let Ok(line) = json::line(event) {
-            let _ = self.0.write_all(&line);
+            let _ = self.0.write_all(line.as_bytes());
         }
     }
 }
@@ -233,5 +233,6 @@ fn send(child: &mut Child, order: &Order) -> std::io::Result<()> {
     let Some(mut stdin) = child.stdin.take() else {
         return Err(ErrorKind::BrokenPipe.into());
     };
-    stdin.write_all(&json::line(order).map_err(std::io::Error::other)?)
+    let line = json::line(order).map_err(std::io::Error::other)?;
+    stdin.write_all(line.as_bytes())
 }

@@ -39,7 +39,7 @@ pub fn main(paths: &Paths) -> ExitCode {
     let mut tell = |event: &Event| {
         let line = json::line(event).map_err(std::io::Error::other)?;
         let mut out = std::io::stdout().lock();
-        out.write_all(&line)?;
+        out.write_all(line.as_bytes())?;
         out.flush()
     };
     let ordered = confine(paths).and_then(|()| order());
@@ -134,7 +134,7 @@ fn report(options: &Options, patience: &Patience, upgrade: &Upgrade) -> Result<E
     });
     let client = Client::with_patience(&report.server, options, patience.clone())?;
     Ok(Event::Reported(
-        client.report(json::text(&body).as_bytes())?,
+        client.report(json::text(&body)?.as_bytes())?,
     ))
 }
 

@@ -28,9 +28,9 @@ pub(crate) fn understand<T: DeserializeOwned>(value: Value) -> Result<T, read::U
     T::deserialize(read::Reader(value))
 }
 
-/// Anything as a value.
+/// Anything as a value, by way of its text: serde_json's own way would be one more kind of serializer.
 pub fn value<T: Serialize + ?Sized>(anything: &T) -> Result<Value, Error> {
-    serde_json::to_value(anything).map_err(|error| not_understood(&error))
+    parse(text(anything)?.as_bytes())
 }
 
 /// The value of a text, which may be nested 128 deep.
@@ -39,19 +39,16 @@ pub fn parse(text: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(text).map_err(|error| not_understood(&error))
 }
 
-/// Anything as a line of text. Of the large messages between daemon and job, which are written far
-/// more often than read, no value is made first: the daemon then needs 7.9 instead of 10.8 million
-/// instructions for a check.
-pub fn line<T: Serialize + ?Sized>(anything: &T) -> Result<Vec<u8>, Error> {
-    let mut line = serde_json::to_vec(anything).map_err(|error| not_understood(&error))?;
-    line.push(b'\n');
-    Ok(line)
+/// Anything as a text in one line, without its end.
+pub fn text<T: Serialize + ?Sized>(anything: &T) -> Result<String, Error> {
+    serde_json::to_string(anything).map_err(|error| not_understood(&error))
 }
 
-/// A value as a text in one line.
-#[inline(never)]
-pub fn text(value: &Value) -> String {
-    value.to_string()
+/// The same with its end.
+pub fn line<T: Serialize + ?Sized>(anything: &T) -> Result<String, Error> {
+    let mut line = text(anything)?;
+    line.push('\n');
+    Ok(line)
 }
 
 /// The value of a bus message.
@@ -76,7 +73,7 @@ mod tests {
     fn the_bus_gives_back_what_it_got() {
         let sent = json!({"all": true, "n": -5, "big": 1u64 << 40, "none": null, "list": ["a", {"b": false}]});
         assert_eq!(from_bus(&to_bus(&sent).unwrap()).unwrap(), sent);
-        assert_eq!(parse(text(&sent).as_bytes()).unwrap(), sent);
+        assert_eq!(parse(text(&sent).unwrap().as_bytes()).unwrap(), sent);
     }
 
     #[test]

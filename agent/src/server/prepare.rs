@@ -17,15 +17,14 @@ impl Client {
     /// Asks by `POST /api/v1/build/prepare` what the server would change of a request from a router
     /// on which the release `running` runs. Nothing, where the server does not know that question.
     pub fn prepare(&self, request: &RequestBody, running: &str) -> Result<Vec<String>, Error> {
-        let mut body = serde_json::to_value(request)
-            .map_err(|error| Error::NotUnderstood(error.to_string()))?;
+        let unwritable = |error: crate::error::Error| Error::NotUnderstood(error.message);
+        let mut body = crate::json::value(request).map_err(unwritable)?;
         if let Some(fields) = body.as_object_mut() {
             fields.insert("from_version".to_owned(), running.into());
         }
         let url = format!("{}/api/v1/build/prepare", self.url());
-        let mut answer = self
-            .http
-            .send(&url, Call::Post(body.to_string().as_bytes()))?;
+        let text = crate::json::text(&body).map_err(unwritable)?;
+        let mut answer = self.http.send(&url, Call::Post(text.as_bytes()))?;
         match answer.status() {
             404 | 405 | 501 => Ok(Vec::new()),
             200 if !answer.is_web_page() => Ok(changes(&json::read::<Value>(&mut answer.body)?)),

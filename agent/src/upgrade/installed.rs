@@ -194,8 +194,7 @@ mod tests {
             arch: "mips_24kc".to_owned(),
         };
         for package in [full, Package::default()] {
-            let line = json::line(&package).unwrap();
-            let read: Package = json::read(json::parse(&line).unwrap()).unwrap();
+            let read: Package = json::read(json::value(&package).unwrap()).unwrap();
             assert_eq!(read, package);
         }
         let short = json::parse(br#"["a", "", "1"]"#).unwrap();
