@@ -110,7 +110,10 @@ pub async fn take_in(
     if let Some(reason) = support::unsupported(&shared.config, &shared.site, &mut request).await? {
         return Ok(answer::refusal(400, &reason));
     }
-    let job = Job::new(request, hash.clone(), turn_of(peer));
+    let mut job = Job::new(request, hash.clone(), turn_of(peer));
+    if shared.config.s3.is_some() {
+        job = job.apart();
+    }
     if let Entry::Full(waiting) = shared.queue.enqueue(job).await? {
         return Ok(answer::overloaded(&format!(
             "server overload, queue contains too many build requests: {waiting}"

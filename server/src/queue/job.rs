@@ -5,7 +5,7 @@ use crate::request::BuildRequest;
 use crate::{time, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a failure is remembered whose reason may pass: long enough for everybody who waits to hear of it.
 const PASSING: Duration = Duration::from_secs(60);
@@ -67,6 +67,9 @@ pub struct Job {
     pub hash: String,
     /// Whose turn it is: requests of one address, or of one client, share theirs.
     pub client: String,
+    /// What the names of its folders end with, so that none is ever used again where removing takes its time.
+    #[serde(default)]
+    pub ending: String,
     /// Where it is.
     pub state: State,
     /// How often a worker began with it.
@@ -95,6 +98,7 @@ impl Job {
             request,
             hash,
             client,
+            ending: String::new(),
             state: State::Queued,
             attempt: 0,
             lease: String::new(),
@@ -104,6 +108,13 @@ impl Job {
             enqueued: SystemTime::now(),
             ended: None,
         }
+    }
+
+    /// The same with folders of names that no other job has, not even one of the same request.
+    pub fn apart(mut self) -> Self {
+        let since = self.enqueued.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.ending = format!("-{}", since.as_millis());
+        self
     }
 
     /// Notes that a worker begins with it, from the start.
@@ -173,8 +184,8 @@ impl Job {
 
     fn folder_of(&self, attempt: u32) -> String {
         match attempt {
-            0 | 1 => self.hash.clone(),
-            attempt => format!("{}-{attempt}", self.hash),
+            0 | 1 => format!("{}{}", self.hash, self.ending),
+            attempt => format!("{}{}-{attempt}", self.hash, self.ending),
         }
     }
 
