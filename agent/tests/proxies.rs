@@ -1,4 +1,4 @@
-//! Ways to a server: through proxies, past them, and by IPv6 alone.
+//! Ways to a server: through proxies, past them, and by IPv6 alone, with TLS and without.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "common/stand_in.rs"]
@@ -6,6 +6,8 @@ mod stand_in;
 
 use asu::error::{Error, Kind};
 use asu::server::{Client, Options};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{ServerConnection, StreamOwned};
 use stand_in::{Reply, StandIn};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +19,14 @@ type Heard = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
 /// A proxy that knows CONNECT only, and one server, whatever its name. It wants these credentials.
 fn proxy(server: SocketAddr, wanted: Option<&'static str>) -> (SocketAddr, Heard) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy_on(TcpListener::bind("127.0.0.1:0").unwrap(), server, wanted)
+}
+
+fn proxy_on(
+    listener: TcpListener,
+    server: SocketAddr,
+    wanted: Option<&'static str>,
+) -> (SocketAddr, Heard) {
     let address = listener.local_addr().unwrap();
     let heard = Heard::default();
     let shared = heard.clone();
@@ -83,6 +92,56 @@ fn overview(url: &str, proxy: &str, no_proxy: &[&str]) -> Result<(), Error> {
     Ok(Client::new(url, &options)?.overview().map(drop)?)
 }
 
+/// A server behind TLS, and the file of the authority that vouches for it under these names.
+struct Secure {
+    server: StandIn,
+    ca: tempfile::NamedTempFile,
+}
+
+impl Secure {
+    fn on(listener: TcpListener, names: &[&str]) -> Secure {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let mut ca = tempfile::NamedTempFile::new().unwrap();
+        let pem = authority.self_signed(&ca_key).unwrap().pem();
+        ca.write_all(pem.as_bytes()).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &Issuer::new(authority, ca_key))
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                key.serialize_der().try_into().unwrap(),
+            );
+        let config = Arc::new(config.unwrap());
+        let server = StandIn::on(
+            listener,
+            move |stream| {
+                let connection = ServerConnection::new(config.clone()).unwrap();
+                Box::new(StreamOwned::new(connection, stream))
+            },
+            |_, _| Reply::json(200, "{}"),
+        );
+        Secure { server, ca }
+    }
+
+    fn overview(&self, url: &str, proxy: Option<&str>) -> Result<(), Error> {
+        let options = Options {
+            proxy: proxy.map(str::to_owned),
+            ca_file: Some(self.ca.path().to_owned()),
+            ..Options::default()
+        };
+        Ok(Client::new(url, &options)?.overview().map(drop)?)
+    }
+}
+
 fn server() -> StandIn {
     StandIn::always(Reply::json(200, "{}"))
 }
@@ -143,11 +202,21 @@ fn some_hosts_are_asked_without_the_proxy() {
     assert_eq!(heard.lock().unwrap().len(), 1);
 }
 
+/// A place to listen there.
+fn ipv6() -> Option<TcpListener> {
+    match TcpListener::bind("[::1]:0") {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            eprintln!("skipped: no IPv6 on this machine ({error})");
+            None
+        }
+    }
+}
+
 #[test]
 fn a_server_that_has_ipv6_only() {
-    let listener = match TcpListener::bind("[::1]:0") {
-        Ok(listener) => listener,
-        Err(error) => return eprintln!("skipped: no IPv6 on this machine ({error})"),
+    let Some(listener) = ipv6() else {
+        return;
     };
     let server = StandIn::on(
         listener,
@@ -180,4 +249,83 @@ fn a_proxy_that_is_set_is_asked() {
     assert_eq!(proxy.lines(), ["CONNECT upgrade.example:80"]);
     assert_eq!(error.kind, Kind::Offline);
     assert!(error.message.contains("the proxy refuses"), "{error}");
+}
+
+#[test]
+fn tls_by_ipv6_alone() {
+    let Some(listener) = ipv6() else {
+        return;
+    };
+    let secure = Secure::on(listener, &["::1"]);
+    let url = format!("https://{}", secure.server.address);
+    assert!(url.starts_with("https://[::1]:"));
+    secure.overview(&url, None).unwrap();
+    assert_eq!(secure.server.lines(), ["GET /json/v1/overview.json"]);
+    // Through a proxy that is reached by IPv6 as well, or by IPv4 alone.
+    let proxies = [ipv6(), TcpListener::bind("127.0.0.1:0").ok()];
+    for listener in proxies.into_iter().flatten() {
+        let (address, heard) = proxy_on(listener, secure.server.address, None);
+        let proxy = format!("http://{address}");
+        secure.overview(&url, Some(&proxy)).unwrap();
+        let asked = format!("CONNECT {} HTTP/1.1", secure.server.address);
+        assert_eq!(heard.lock().unwrap()[0].0, asked);
+    }
+    assert_eq!(secure.server.lines().len(), 3);
+}
+
+#[test]
+fn tls_of_a_certificate_for_another_number() {
+    let Some(listener) = ipv6() else {
+        return;
+    };
+    let secure = Secure::on(listener, &["127.0.0.1", "::2", "localhost"]);
+    let url = format!("https://{}", secure.server.address);
+    let error = secure.overview(&url, None).unwrap_err();
+    assert_eq!(error.kind, Kind::Tls, "{error}");
+    assert!(error.message.contains("for another name"), "{error}");
+    assert_eq!(secure.server.lines().len(), 0);
+}
+
+/// The proxy sees where to, and nothing of what is said.
+#[test]
+fn tls_through_a_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let secure = Secure::on(listener, &["upgrade.test"]);
+    let (address, heard) = proxy(secure.server.address, None);
+    let at = format!("http://{address}");
+    secure.overview("https://upgrade.test", Some(&at)).unwrap();
+    assert_eq!(secure.server.lines(), ["GET /json/v1/overview.json"]);
+    let asked = ("CONNECT upgrade.test:443 HTTP/1.1".to_owned(), None);
+    assert_eq!(*heard.lock().unwrap(), [asked]);
+    // A proxy that leads to somebody else gets no request out of us.
+    let error = secure.overview("https://other.test", Some(&at));
+    assert_eq!(error.unwrap_err().kind, Kind::Tls);
+    assert_eq!(secure.server.lines().len(), 1);
+}
+
+#[test]
+fn tls_through_a_proxy_with_a_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let secure = Secure::on(listener, &["upgrade.test"]);
+    let (address, heard) = proxy(secure.server.address, Some("Basic bWU6cEBzcw=="));
+    for (credentials, allowed) in [("me:p%40ss@", true), ("me:pass@", false), ("", false)] {
+        let at = format!("http://{credentials}{address}");
+        let asked = secure.overview("https://upgrade.test", Some(&at));
+        if allowed {
+            asked.unwrap();
+            continue;
+        }
+        let error = asked.unwrap_err();
+        assert_eq!(error.kind, Kind::Offline, "{error}");
+        assert!(error.message.contains("the proxy refuses"), "{error}");
+        assert!(!error.message.contains("pass@"), "{error}");
+    }
+    assert_eq!(heard.lock().unwrap().len(), 3);
+    assert_eq!(secure.server.lines().len(), 1);
+    // The password is for the proxy alone.
+    let requests = secure.server.requests();
+    assert!(requests
+        .iter()
+        .all(|request| request.header("proxy-authorization").is_none()
+            && request.header("authorization").is_none()));
 }
