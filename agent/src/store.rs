@@ -100,7 +100,8 @@ pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error>
     })
 }
 
-/// Removes what [`write`] left in `folder` when the process died in the middle of it.
+/// Removes what has its name only for a moment, `NAME.new`, from `folder`: what [`write`] and others
+/// left there when the process died in the middle of it.
 pub fn tidy(folder: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

@@ -132,7 +132,7 @@ impl SystemValidator {
     pub fn new(paths: &Paths) -> Self {
         let log = paths
             .real(crate::paths::STATE_FOLDER)
-            .join("validation.log");
+            .join("validation.new");
         SystemValidator {
             paths: paths.clone(),
             log,

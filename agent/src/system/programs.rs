@@ -2,7 +2,8 @@
 //!
 //! A file rather than a pipe: were this process to die, a program that goes on writing into a pipe
 //! would be killed by it, and the program may be sysupgrade. Nobody else needs the file, so it has
-//! no name while it is used: nothing is left behind, whoever dies.
+//! no name while it is used; for the moment before it has one that is tidied up at the next start
+//! ([`store::tidy`]). So nothing is left behind, whoever dies.
 
 use super::unsafe_calls::own_session;
 use crate::error::{tail, Error};

@@ -67,7 +67,7 @@ pub fn flash(
 ) -> Result<Started, Error> {
     allowed(image, flash)?;
     room::require(before.paths, 0)?;
-    let log = before.paths.real(STATE_FOLDER).join("flash.log");
+    let log = before.paths.real(STATE_FOLDER).join("flash.new");
     pre_install(before, &log, tell)?;
     back_up(before, &log, tell)?;
     let pending = pending(before, image, flash)?;

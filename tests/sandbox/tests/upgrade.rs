@@ -176,8 +176,14 @@ fn judge_fetched(device: Device, lines: &[String]) {
 #[test]
 fn asu_upgrades_and_prints_plain_lines_on_a_pipe() {
     let world = world();
+    let proxy = Proxy::before(&world.url());
+    // Watchers hear four times a second what the state is, so a fast download may pass unseen.
+    proxy.set(|request, server| match request.is_image() {
+        true => Reply::Slow(server().bytes),
+        false => Reply::Pass,
+    });
     on_each_bus("asu upgrade", |ubusd| {
-        let router = router(&world.url(), ubusd);
+        let router = router(&proxy.url(), ubusd);
         let asked = asu(&router, &["upgrade"]);
         asked.refused(2, "--yes");
         let ended = asu(&router, &["upgrade", "--yes"]);
