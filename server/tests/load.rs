@@ -7,10 +7,12 @@
 
 mod common;
 
+use common::redis::Redis;
 use common::world::World;
 use common::{finish, get, poll, post, send};
 use serde_json::{json, Value};
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many ask at the same time.
@@ -36,9 +38,29 @@ fn memory() -> u64 {
 
 #[test]
 fn ten_thousand_cached_and_five_hundred_new() {
+    overload(None);
+}
+
+/// The same where the queue is shared. Without redis-server or valkey-server installed it says so and tests nothing.
+#[test]
+fn ten_thousand_cached_and_five_hundred_new_on_redis() {
+    if let Some(redis) = Redis::start() {
+        overload(Some(redis.url()));
+    }
+}
+
+/// What is measured is the memory of all tests that run.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn overload(queue: Option<String>) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::new(|config| {
         config.max_pending = 200;
         config.upstream_lifetime = Duration::from_secs(3600);
+        config.signing = queue
+            .as_ref()
+            .map(|_| config.store.with_file_name("signing"));
+        config.queue = queue;
     });
     let addr = world.addr();
     let known = request("24.10.2", "ath79/generic", "tplink_archer-c7-v2", "tmux");

@@ -163,6 +163,52 @@ fn a_worker_dies() {
     assert_eq!(stored, folders, "no image is lost or doubled");
 }
 
+/// A worker that was only away for a while finds that another one has its job: its images go, and nothing ends twice.
+#[test]
+fn a_worker_that_was_only_slow() {
+    let Some((world, redis)) = world(|_| {}) else {
+        return;
+    };
+    let builder = world.builder("24.10.2", "ath79/generic");
+    fs::write(builder.join(folder::DELAY), "1000").expect("delay");
+    let slow = Worker::start(&world, &redis);
+    let posted = post(world.addr(), &request(&["tmux"]));
+    poll(world.addr(), &hash(&posted), |answer| {
+        answer.header("x-imagebuilder-status") == Some("building_image")
+    });
+    let id = nix::unistd::Pid::from_raw(slow.0.id().try_into().expect("id"));
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGSTOP).expect("stopped");
+    let other = Worker::start(&world, &redis);
+    let done = finish(world.addr(), &posted).json();
+    let folder = format!("{}-2", hash(&posted));
+    assert_eq!(done["bin_dir"], folder.as_str(), "{done}");
+    drop(other);
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGCONT).expect("gone on");
+    // It is the only worker now: when it has built something else, it is done with what was not its own any more.
+    let next = finish(world.addr(), &post(world.addr(), &request(&["luci"])));
+    assert_eq!(next.status, 200);
+    assert_eq!(
+        get(world.addr(), &format!("/api/v1/build/{}", hash(&posted))).json(),
+        done
+    );
+    let built = metric(world.addr(), "asu_builds_total{result=\"success\"}");
+    assert_eq!(built, 2, "each ended once");
+    let mut stored: Vec<_> = fs::read_dir(world.store())
+        .expect("store")
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    stored.sort();
+    let mut expected = [folder, hash(&next)];
+    expected.sort();
+    assert_eq!(stored, expected, "no image is lost or doubled");
+}
+
 /// All that answer know the same jobs, keep the same order, and refuse what is too much.
 #[test]
 fn many_that_answer() {

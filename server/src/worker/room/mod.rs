@@ -253,7 +253,8 @@ impl Cleared {
 
 impl Drop for Cleared {
     fn drop(&mut self) {
-        if let Err(error) = place::remove(&self.0) {
+        // Another worker, who took this one for dead, may have removed it.
+        if let Err(error) = place::remove_if_there(&self.0) {
             eprintln!("{} could not be removed: {error}", self.0.display());
         }
     }
