@@ -259,6 +259,38 @@ fn packages_are_found_within_the_form() {
 }
 
 #[test]
+fn another_build_begins_with_the_packages_of_the_last() {
+    let world = World::new(|config| config.workers = 0);
+    let ask = |packages: &[&str], diff: bool| {
+        let request = json!({"version": "24.10.2", "target": "ath79/generic", "profile": "tplink_archer-c7-v2",
+            "packages": packages, "diff_packages": diff, "client": "test/1"});
+        let hash = post(world.addr(), &request).json()["request_hash"].clone();
+        let page = text(&get(
+            world.addr(),
+            &format!("/build/{}", hash.as_str().expect("hash")),
+        ));
+        let link = page.split("<a href=\"/device?").nth(1).expect("link");
+        let query = link.split('"').next().expect("query").replace("&amp;", "&");
+        text(&get(world.addr(), &format!("/device?{query}")))
+    };
+    let ticked = |page: &str| page.matches("name=\"package\" checked").count();
+    let all = ticked(&ask(&[], false));
+    let page = ask(&["luci", "-ppp", "-absent"], false);
+    assert!(page.contains(">luci -absent</textarea>"), "{page}");
+    assert_eq!(ticked(&page), all - 1);
+    let page = ask(&["luci", "busybox", "dnsmasq"], true);
+    assert!(page.contains(">luci</textarea>"), "{page}");
+    assert_eq!(ticked(&page), 2);
+    let many: Vec<String> = (0..2000)
+        .map(|number| format!("package-{number}"))
+        .collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let page = ask(&many, true);
+    assert!(page.contains("></textarea>"), "{page}");
+    assert_eq!(ticked(&page), all);
+}
+
+#[test]
 fn a_report_of_a_form_counts_once() {
     let world = World::new(|_| {});
     let hash = hash_of(&filled(&world, &[], &[]));

@@ -19,6 +19,9 @@ const STEPS: [(&str, &[&str]); 4] = [
     ("Building the image", &["building_image"]),
 ];
 
+/// Longest list of packages that stands in an address.
+const LONGEST_LINK: usize = 4096;
+
 /// The page of a build for the device called `name`. What has a `data-part` is brought up to date by page.js.
 pub fn build(found: &Found, name: &str) -> Answer {
     let job = &found.job;
@@ -176,12 +179,23 @@ fn about(job: &Job) -> Html {
             &[name, value],
         );
     }
-    let packages = request.packages.join(" ");
+    let mut packages = request.packages.join(" ");
+    if packages.len() > LONGEST_LINK {
+        packages.clear();
+    }
     let query = [
         ("version", &*request.version),
         ("target", &request.target),
         ("profile", &request.profile),
         ("more", &packages),
+        (
+            "diff",
+            if request.diff_packages && !packages.is_empty() {
+                "1"
+            } else {
+                ""
+            },
+        ),
     ];
     html.fill(
         "</tbody></table><p><a href=\"{}\">Change something and build another one</a></p>",

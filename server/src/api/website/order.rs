@@ -14,7 +14,7 @@ use serde_json::{json, Value};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// `GET /device`: the form, with `more` packages filled in if the query names some.
+/// `GET /device`: the form, filled in with the packages that the query names in `more`.
 pub async fn show(shared: &Shared, query: &Fields) -> Result<Answer, Error> {
     let versions = releases::versions(&shared.site, &shared.config).await?.all;
     let device = match describe(shared, &versions, query).await? {
@@ -22,14 +22,21 @@ pub async fn show(shared: &Shared, query: &Fields) -> Result<Answer, Error> {
         Err(missing) => return Ok(missing),
     };
     let words = words(value(query, "more"));
-    let (without, more): (Vec<&str>, Vec<&str>) = words.into_iter().partition(|word| {
-        let name = word.strip_prefix('-');
-        name.is_some_and(|name| device.packages.contains(name))
+    // With `diff` these are all packages, else they and `-x` are what differs from those that come with the device.
+    let is_all = value(query, "diff") == "1";
+    let without = device.packages.iter().filter(|name| match is_all {
+        true => !words.contains(&&***name),
+        false => words
+            .iter()
+            .any(|word| word.strip_prefix('-') == Some(name)),
     });
-    let without = without.iter().map(|word| word.trim_start_matches('-'));
+    let more = words.iter().filter(|word| {
+        let name = word.strip_prefix('-').unwrap_or(word);
+        !device.packages.contains(name)
+    });
     let wishes = device::Wishes {
-        without: without.map(str::to_owned).collect(),
-        more: more.join(" "),
+        without: without.cloned().collect(),
+        more: more.copied().collect::<Vec<_>>().join(" "),
         ..device::Wishes::default()
     };
     Ok(device::form(&shared.config, &device, &wishes, None))
