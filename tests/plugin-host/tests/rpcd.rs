@@ -57,8 +57,11 @@ fn the_recorded_router() {
         assert_eq!(status, Status::InvalidArgument);
     }
     std::fs::remove_file(root.at("/etc/apk/world")).unwrap();
-    let status = call::<Value>(&mut bus, "packagelist", json!({})).unwrap_err();
-    assert_eq!(status, Status::NotFound);
+    let refused: Refused = call(&mut bus, "packagelist", json!({})).unwrap();
+    assert_eq!(
+        (refused.started, refused.error.kind.as_str()),
+        (None, "storage")
+    );
 }
 
 #[test]
