@@ -75,9 +75,24 @@ fn named<T: AsRef<str>>(names: impl Iterator<Item = T>, between: &str) -> String
     text
 }
 
+/// What the new release did not have, and how to get it back.
+fn without(left_out: &[String]) -> String {
+    match left_out.len() {
+        0 => String::new(),
+        // A command that is cut short would be worse than none.
+        n if n > MOST_NAMES => format!(" It came without {n} packages: \"asu history\" names them, and the command to get them back."),
+        _ => format!(
+            " It came without {}. Once the server has them again: \"asu upgrade --add {}\".",
+            left_out.join(", "),
+            left_out.join(",")
+        ),
+    }
+}
+
 /// After the reboot.
 pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> Notice {
     let to = &pending.to.version;
+    let left = without(&pending.left_out);
     let differences = confirmed.map(|upgrade| upgrade.differences.as_slice());
     let names = differences
         .unwrap_or_default()
@@ -88,22 +103,14 @@ pub fn after_upgrade(pending: &Pending, confirmed: Result<&Upgrade, &Error>) -> 
             DifferenceKind::Package => &difference.name,
         });
     match confirmed.map(|upgrade| (upgrade.result, upgrade.differences.len())) {
-        Ok((Outcome::Confirmed, _)) if !pending.left_out.is_empty() => notice(
-            NoticeKind::Upgraded,
-            format!(
-                "Upgraded to OpenWrt {to} as promised: without {}. Once it has them again: \"asu upgrade --add {}\".",
-                named(pending.left_out.iter(), ", "),
-                named(pending.left_out.iter(), ",")
-            ),
-        ),
         Ok((Outcome::Confirmed, _)) => notice(
             NoticeKind::Upgraded,
-            format!("Upgraded to OpenWrt {to}: everything is as promised."),
+            format!("Upgraded to OpenWrt {to}: everything is as promised.{left}"),
         ),
         Ok((Outcome::Differs, count)) => notice(
             NoticeKind::UpgradeFailed,
             format!(
-                "OpenWrt {to} runs, but {count} things are not as promised ({}): see \"asu history\".",
+                "OpenWrt {to} runs, but {count} things are not as promised ({}): see \"asu history\".{left}",
                 named(names, ", ")
             ),
         ),
@@ -168,5 +175,17 @@ mod tests {
         assert!(text(&pending).ends_with("everything is as promised."));
         pending.left_out = vec!["luci-app-shop".to_owned()];
         assert!(text(&pending).contains("without luci-app-shop"));
+        assert!(text(&pending).ends_with("\"asu upgrade --add luci-app-shop\"."));
+        let many = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        pending.left_out = many.to_vec();
+        assert!(text(&pending).contains("without 5 packages"));
+        // Something else may be wrong as well.
+        let differs = Upgrade {
+            result: Outcome::Differs,
+            ..upgrade.clone()
+        };
+        pending.left_out.truncate(2);
+        let text = after_upgrade(&pending, Ok(&differs)).text;
+        assert!(text.ends_with("\"asu upgrade --add a,b\"."), "{text}");
     }
 }
