@@ -15,7 +15,7 @@ budget() {
 # compilers. Whatever grows beyond that fails; whoever makes it smaller lowers it.
 limit() {
 	case "$1,$2" in
-		asu,mips*) echo 1500000 517000 ;;
+		asu,mips*) echo 1500000 523000 ;;
 		*) budget "$@" ;;
 	esac
 }
