@@ -17,9 +17,13 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// At most so much of the end of a program's output is looked at.
 const OUTPUT_LIMIT: u64 = 8 * 1024;
+
+/// Tells the files of programs apart that run at the same time.
+static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// How a program ended.
 #[derive(Debug)]
@@ -37,6 +41,9 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    // Two may be run for the same purpose at once: a question beside a job.
+    let count = RUNS.fetch_add(1, Ordering::Relaxed);
+    let log = &log.with_extension(format!("{count}.new"));
     let mut output = private_file(log)?;
     store::remove(log)?;
     let status = status(program, arguments, &output, log)?;
@@ -155,6 +162,23 @@ mod tests {
         .unwrap();
         assert!(ended.output.ends_with("xend") && ended.output.len() <= 8192);
         assert!(!log.exists());
+    }
+
+    #[test]
+    fn programs_that_run_at_once_do_not_mix_up_their_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::thread::scope(|scope| {
+            let runs = [(); 40].map(|()| {
+                scope.spawn(|| run(Path::new("/bin/sh"), ["-c", "echo $$; echo $$"], &log))
+            });
+            for run in runs {
+                let output = run.join().unwrap().unwrap().output;
+                let (first, second) = output.split_once('\n').unwrap();
+                assert_eq!(first, second);
+            }
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
