@@ -352,8 +352,7 @@ fn the_server_is_told_what_came_of_an_upgrade_and_nothing_else() {
             serde_json::json!({"goal": "upgrade", "add": ["htop"], "force": true}),
         );
         let done = until(|| {
-            let history: asu::api::History =
-                call(&router, "history", serde_json::json!({})).ok()?;
+            let history: asu::api::History = ask(&router, "history")?;
             (history.upgrades.len() == upgrade).then(|| history.upgrades[0].clone())
         });
         let done =

@@ -101,7 +101,7 @@ pub fn call<T: DeserializeOwned>(
 }
 
 /// The same where the daemon may be ending: a real ubusd does not tell that who is asked has died.
-fn ask<T: DeserializeOwned>(router: &Router, method: &str) -> Option<T> {
+pub fn ask<T: DeserializeOwned>(router: &Router, method: &str) -> Option<T> {
     let mut bus = Bus::connect(&router.files().socket()).ok()?;
     bus.call(OBJECT, method, &json!({}), ANSWER).ok()
 }
