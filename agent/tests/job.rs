@@ -287,6 +287,34 @@ fn versions_in_one_small_answer() {
     }
 }
 
+/// What would be two names in an address, or none, is looked up in the indexes.
+#[test]
+fn names_that_can_not_stand_in_an_address() {
+    let mut overview = recorded("001")["body"].clone();
+    overview["server"]["update"] = true.into();
+    for name in ["a,b", "a&b"] {
+        let overview = overview.clone();
+        let server = StandIn::new(move |request, _| match request.path.as_str() {
+            "/json/v1/overview.json" => Reply::json(200, &overview.to_string()),
+            _ => answer(request, "2", &then()),
+        });
+        let mut inputs = inputs(&server);
+        inputs.installed.packages[0].name = name.to_owned();
+        let Event::Plan(_) = run(Task::Check, inputs) else {
+            panic!("no plan")
+        };
+        let lines = server.lines();
+        assert!(
+            !lines.iter().any(|line| line.contains("/update?")),
+            "{lines:?}"
+        );
+        assert!(
+            lines.iter().any(|line| line.ends_with("-index.json")),
+            "{lines:?}"
+        );
+    }
+}
+
 /// Many names are asked for in several addresses, none too long for a proxy; one without an answer leaves the indexes.
 #[test]
 fn versions_of_many_packages() {

@@ -47,20 +47,6 @@ fn image(done: &Value) -> (String, Value) {
     (format!("/store/{folder}/{name}"), image.clone())
 }
 
-/// Names in the store, without those of builds that run.
-fn stored(world: &World) -> Vec<String> {
-    let entries = fs::read_dir(world.store()).expect("store");
-    entries
-        .map(|entry| {
-            entry
-                .expect("entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect()
-}
-
 #[test]
 fn the_image_holds_what_was_asked_for() {
     let world = World::new(|config| config.allow_defaults = true);
@@ -94,7 +80,7 @@ fn the_image_holds_what_was_asked_for() {
         Some(script)
     );
     assert_eq!(content.rootfs_mb, 256);
-    assert_eq!(stored(&world).len(), 1, "nothing is left beside the images");
+    assert_eq!(world.stored().len(), 1, "nothing is left beside the images");
 }
 
 /// All of the absolute list and nothing of the defaults but that.
@@ -327,7 +313,7 @@ fn answers_expire() {
         get(world.addr(), &format!("/api/v1/build/{}", hash(&posted))).status,
         404
     );
-    assert_eq!(stored(&world), [hash(&kept)]);
+    assert_eq!(world.stored(), [hash(&kept)]);
     assert_eq!(post(world.addr(), &request(&["luci"])).status, 202);
 }
 
@@ -372,7 +358,7 @@ fn a_broken_imagebuilder() {
         let failed = finish(world.addr(), &post(world.addr(), &request(&["luci"])));
         assert_eq!(failed.status, 500, "{words}");
         assert_eq!(failed.json()["detail"], format!("Error: {words}"));
-        assert!(stored(&world).is_empty(), "{words}");
+        assert!(world.stored().is_empty(), "{words}");
     }
 }
 

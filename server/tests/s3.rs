@@ -91,6 +91,17 @@ fn image(done: &Value) -> (String, String) {
     (path, image["sha256"].as_str().expect("sum").to_owned())
 }
 
+fn hash(done: &Value) -> &str {
+    done["request_hash"].as_str().expect("hash")
+}
+
+/// Has a build removed; the status of the answer.
+fn delete(world: &World, done: &Value) -> u16 {
+    let token = [("Authorization", "Bearer secret")];
+    let place = format!("/api/v1/build/{}", hash(done));
+    send(world.addr(), "DELETE", &place, &token, &[]).status
+}
+
 /// Stored, served whole and in parts, deleted as a whole; nothing stays on the server's own disk.
 #[test]
 fn images_in_a_bucket() {
@@ -148,15 +159,7 @@ fn images_in_a_bucket() {
         assert_eq!(get(world.addr(), &path).status, 404, "{path}");
     }
     let other = build(&world, "luci").json();
-    let delete = format!(
-        "/api/v1/build/{}",
-        done["request_hash"].as_str().expect("hash")
-    );
-    let token = [("Authorization", "Bearer secret")];
-    assert_eq!(
-        send(world.addr(), "DELETE", &delete, &token, &[]).status,
-        200
-    );
+    assert_eq!(delete(&world, &done), 200);
     assert_eq!(get(world.addr(), &path).status, 404);
     let left = bucket.behave("none");
     assert!(left.iter().all(|path| !path.contains(folder)), "{left:?}");
@@ -210,21 +213,11 @@ fn a_bucket_that_fails() {
     bucket.behave("broken");
     assert_eq!(get(world.addr(), &path).status, 503);
     // What can't be removed is still known.
-    let delete = format!(
-        "/api/v1/build/{}",
-        done["request_hash"].as_str().expect("hash")
-    );
-    let token = [("Authorization", "Bearer secret")];
-    assert_eq!(
-        send(world.addr(), "DELETE", &delete, &token, &[]).status,
-        503
-    );
+    assert_eq!(delete(&world, &done), 503);
     bucket.behave("none");
-    assert_eq!(get(world.addr(), &delete).status, 200);
-    assert_eq!(
-        send(world.addr(), "DELETE", &delete, &token, &[]).status,
-        200
-    );
+    let place = format!("/api/v1/build/{}", hash(&done));
+    assert_eq!(get(world.addr(), &place).status, 200);
+    assert_eq!(delete(&world, &done), 200);
     assert!(bucket.behave("none").is_empty());
 }
 

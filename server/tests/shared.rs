@@ -148,19 +148,8 @@ fn a_worker_dies() {
         format!("{}-2", hash(&posted[0])),
         "another one built it"
     );
-    let entries = fs::read_dir(world.store()).expect("store");
-    let mut stored: Vec<String> = entries
-        .map(|entry| {
-            entry
-                .expect("entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
     folders.sort();
-    stored.sort();
-    assert_eq!(stored, folders, "no image is lost or doubled");
+    assert_eq!(world.stored(), folders, "no image is lost or doubled");
 }
 
 /// A worker that was only away for a while finds that another one has its job: its images go, and nothing ends twice.
@@ -193,20 +182,9 @@ fn a_worker_that_was_only_slow() {
     );
     let built = metric(world.addr(), "asu_builds_total{result=\"success\"}");
     assert_eq!(built, 2, "each ended once");
-    let mut stored: Vec<_> = fs::read_dir(world.store())
-        .expect("store")
-        .map(|entry| {
-            entry
-                .expect("entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    stored.sort();
     let mut expected = [folder, hash(&next)];
     expected.sort();
-    assert_eq!(stored, expected, "no image is lost or doubled");
+    assert_eq!(world.stored(), expected, "no image is lost or doubled");
 }
 
 /// All that answer know the same jobs, keep the same order, and refuse what is too much.

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Longest path that is asked for: many proxies take no more than 8 KiB.
 const ADDRESS_LIMIT: usize = 4096;
 
+/// Stands between the names of a question.
+const SEPARATOR: char = ',';
+
 impl Client {
     /// The versions that a release has of `names`, by `GET /api/v1/update`; none where the server does not tell them: it
-    /// has another release or revision by now, or does not know the question. Then its indexes do. Names that the release
-    /// does not have are left out.
+    /// has another release or revision by now, does not know the question, or a name can't stand in it. Then its indexes
+    /// do. Names that the release does not have are left out.
     pub fn versions_at_once(
         &self,
         version: &str,
@@ -19,18 +22,19 @@ impl Client {
         names: &BTreeSet<&str>,
     ) -> Result<Option<BTreeMap<String, String>>, Error> {
         let target = safe_path("target", target)?;
-        if !is_plain_name(version) || !is_plain_name(revision) {
+        let goes_in = |name: &&str| is_plain_name(name) && !name.contains(SEPARATOR);
+        if ![version, revision].iter().all(goes_in) || !names.iter().all(goes_in) {
             return Ok(None);
         }
         let start = ["api/v1/update?version=", version, "&revision=", revision];
         let start = start.concat() + "&target=" + target + "&packages=";
         let mut found = BTreeMap::new();
-        let mut rest = names.iter().filter(|name| is_plain_name(name)).peekable();
+        let mut rest = names.iter().peekable();
         while rest.peek().is_some() {
             let mut place = start.clone();
             while let Some(name) = rest.next_if(|_| place.len() < ADDRESS_LIMIT) {
                 place.push_str(name);
-                place.push(',');
+                place.push(SEPARATOR);
             }
             place.pop();
             if self.index(&place, false, names, &mut found)? == 0 {

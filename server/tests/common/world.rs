@@ -75,6 +75,22 @@ impl World {
         self.dir.path().join("store")
     }
 
+    /// Names in the store, sorted, without those of builds that run.
+    pub fn stored(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.store()).expect("store");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("entry")
+                    .file_name()
+                    .into_string()
+                    .expect("a name")
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
     /// The folder of an ImageBuilder.
     pub fn builder(&self, version: &str, target: &str) -> PathBuf {
         self.dir
