@@ -19,6 +19,7 @@ pub mod json;
 pub mod paths;
 pub mod server;
 pub mod settings;
+pub mod sorted;
 mod store;
 pub mod system;
 pub mod text;

@@ -1,0 +1,339 @@
+//! Names, and what belongs to names, in sorted vectors.
+//!
+//! The standard library's ordered maps are some 10 KB of code for each pair of types on mips. Here
+//! what depends on the types is small, and sorting is done once for all of them.
+//!
+//! To put in one element after the other costs as many moves as there are elements; what comes
+//! from a list of unknown length is made of a vector or an iterator, which sorts once.
+
+use std::cmp::Ordering;
+use std::ops::Deref;
+
+/// Values by name, in the order of the names; reads as a slice of pairs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Map<V, K = String>(Vec<(K, V)>);
+
+/// Names that stand elsewhere, each once, in their order; reads as a slice.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Names<'a>(Vec<&'a str>);
+
+impl<V, K: AsRef<str>> Map<V, K> {
+    /// None yet.
+    pub fn new() -> Self {
+        Map(Vec::new())
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|(key, _)| order(key.as_ref(), name))
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&V> {
+        let place = self.place(name).ok()?;
+        self.0.get(place).map(|(_, value)| value)
+    }
+
+    /// Whether there is a value of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    /// Puts in a value; gives the one that the name had before.
+    pub fn insert(&mut self, name: K, value: V) -> Option<V> {
+        match self.place(name.as_ref()) {
+            Ok(place) => {
+                let (_, former) = self.0.get_mut(place)?;
+                Some(std::mem::replace(former, value))
+            }
+            Err(place) => {
+                self.0.insert(place, (name, value));
+                None
+            }
+        }
+    }
+
+    /// Takes out the value of a name.
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        let place = self.place(name).ok()?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// Keeps the pairs of which `keeps` says so.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&K, &V) -> bool) {
+        self.0.retain(|(name, value)| keeps(name, value));
+    }
+
+    /// The names.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &K> + Clone {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// The values, in the order of their names.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + Clone {
+        self.0.iter().map(|(_, value)| value)
+    }
+}
+
+impl<V, K: AsRef<str>> Default for Map<V, K> {
+    fn default() -> Self {
+        Map::new()
+    }
+}
+
+impl<V, K> Deref for Map<V, K> {
+    type Target = [(K, V)];
+
+    fn deref(&self) -> &[(K, V)] {
+        &self.0
+    }
+}
+
+/// In any order; of several values of one name the last.
+impl<V, K: AsRef<str>> From<Vec<(K, V)>> for Map<V, K> {
+    fn from(pairs: Vec<(K, V)>) -> Self {
+        let in_order = |a: &(K, V), b: &(K, V)| order(a.0.as_ref(), b.0.as_ref()).is_lt();
+        if pairs.is_sorted_by(in_order) {
+            return Map(pairs);
+        }
+        let sorted = sorted(pairs.iter().map(|(name, _)| name.as_ref()).collect());
+        let places: Vec<usize> = sorted.into_iter().map(|(_, place)| place).collect();
+        let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
+        let taken = places.into_iter().map(|place| pairs.get_mut(place)?.take());
+        Map(taken.flatten().collect())
+    }
+}
+
+impl<V, K: AsRef<str>> FromIterator<(K, V)> for Map<V, K> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Map::from(pairs.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl<V, K> IntoIterator for Map<V, K> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'m, V, K> IntoIterator for &'m Map<V, K> {
+    type Item = &'m (K, V);
+    type IntoIter = std::slice::Iter<'m, (K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'a> Names<'a> {
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|other| order(other, name))
+    }
+
+    /// Whether a name is one of them.
+    pub fn has(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    /// Puts in a name; says whether it was not there.
+    pub fn insert(&mut self, name: &'a str) -> bool {
+        let place = self.place(name);
+        if let Err(place) = place {
+            self.0.insert(place, name);
+        }
+        place.is_err()
+    }
+
+    /// Takes out a name.
+    pub fn remove(&mut self, name: &str) {
+        if let Ok(place) = self.place(name) {
+            self.0.remove(place);
+        }
+    }
+
+    /// Keeps the names of which `keeps` says so.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&'a str) -> bool) {
+        self.0.retain(|name| keeps(name));
+    }
+
+    /// Those that are in either.
+    pub fn and(&self, other: &Names<'a>) -> Names<'a> {
+        self.combine(other, |_| true)
+    }
+
+    /// Those that are not in the other.
+    pub fn without(&self, other: &Names<'a>) -> Names<'a> {
+        self.combine(other, Ordering::is_lt)
+    }
+
+    /// Those that are in both.
+    pub fn common(&self, other: &Names<'a>) -> Names<'a> {
+        self.combine(other, Ordering::is_eq)
+    }
+
+    /// Goes through both side by side and keeps what is here alone (less), in both (equal) or there
+    /// alone (greater).
+    fn combine(&self, other: &Names<'a>, keeps: fn(Ordering) -> bool) -> Names<'a> {
+        let (mut these, mut those) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut names = Vec::new();
+        loop {
+            let (from, name) = match (these.peek(), those.peek()) {
+                (None, None) => return Names(names),
+                (Some(name), None) => (Ordering::Less, **name),
+                (None, Some(name)) => (Ordering::Greater, **name),
+                (Some(name), Some(other)) => match order(name, other) {
+                    Ordering::Greater => (Ordering::Greater, **other),
+                    from => (from, **name),
+                },
+            };
+            if from.is_le() {
+                these.next();
+            }
+            if from.is_ge() {
+                those.next();
+            }
+            if keeps(from) {
+                names.push(name);
+            }
+        }
+    }
+}
+
+impl<'a> Deref for Names<'a> {
+    type Target = [&'a str];
+
+    fn deref(&self) -> &[&'a str] {
+        &self.0
+    }
+}
+
+/// In any order.
+impl<'a> From<Vec<&'a str>> for Names<'a> {
+    fn from(names: Vec<&'a str>) -> Self {
+        match names.is_sorted_by(|a, b| order(a, b).is_lt()) {
+            true => Names(names),
+            false => Names(sorted(names).into_iter().map(|(name, _)| name).collect()),
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Names<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        Names::from(names.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl<'n, 'a> IntoIterator for &'n Names<'a> {
+    type Item = &'n &'a str;
+    type IntoIter = std::slice::Iter<'n, &'a str>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// Sorts names, each once, with the place where it stood last.
+fn sorted(names: Vec<&str>) -> Vec<(&str, usize)> {
+    let mut names: Vec<(&str, usize)> = names.into_iter().zip(0..).collect();
+    names.sort_by(|(a, at), (b, behind)| order(a, b).then(behind.cmp(at)));
+    names.dedup_by(|(later, _), (name, _)| later == name);
+    names
+}
+
+/// The order of `str`, found word by word: names have long beginnings in common, and musl compares
+/// byte by byte.
+#[inline(never)]
+pub fn order(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while let (Some((x, more)), Some((y, rest))) = (a.split_first_chunk(), b.split_first_chunk()) {
+        if x != y {
+            return usize::from_be_bytes(*x).cmp(&usize::from_be_bytes(*y));
+        }
+        (a, b) = (more, rest);
+    }
+    a.cmp(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Often the same, often with the same beginning, of all lengths around a word's.
+    const NAME: &str = "(kmod-usb|luci-app-|)[a-cä]{0,4}";
+
+    fn names(list: &[String]) -> Names<'_> {
+        list.iter().map(String::as_str).collect()
+    }
+
+    fn set(list: &[String]) -> BTreeSet<&str> {
+        list.iter().map(String::as_str).collect()
+    }
+
+    fn list(set: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+        set.into_iter()
+            .map(|name| name.as_ref().to_owned())
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_texts(a in NAME, b in NAME) {
+            prop_assert_eq!(order(&a, &b), a.cmp(&b));
+            prop_assert_eq!(order(&a, &a), Ordering::Equal);
+        }
+
+        #[test]
+        fn a_map_is_what_the_standard_library_s_is(
+            pairs in vec((NAME, any::<u8>()), 0..40),
+            more in vec((NAME, any::<u8>()), 0..10),
+            less in vec(NAME, 0..10),
+        ) {
+            let mut map: Map<u8> = pairs.iter().cloned().collect();
+            let mut expected: BTreeMap<String, u8> = pairs.into_iter().collect();
+            for (name, value) in more {
+                prop_assert_eq!(map.insert(name.clone(), value), expected.insert(name, value));
+            }
+            for name in &less {
+                prop_assert_eq!(map.get(name), expected.get(name));
+                prop_assert_eq!(map.has(name), expected.contains_key(name));
+                prop_assert_eq!(map.remove(name), expected.remove(name));
+            }
+            map.retain(|_, value| value % 3 != 0);
+            expected.retain(|_, value| *value % 3 != 0);
+            prop_assert!(map.keys().eq(expected.keys()));
+            prop_assert!(map.values().eq(expected.values()));
+            prop_assert!(map.iter().map(|(name, value)| (name, value)).eq(&expected));
+            prop_assert!(map.into_iter().eq(expected));
+        }
+
+        #[test]
+        fn names_are_what_the_standard_library_s_set_is(
+            a in vec(NAME, 0..40),
+            b in vec(NAME, 0..40),
+        ) {
+            let (mut these, those) = (names(&a), names(&b));
+            let (mut expected, other) = (set(&a), set(&b));
+            prop_assert_eq!(list(&these), list(&expected));
+            prop_assert_eq!(list(&these.and(&those)), list(&expected | &other));
+            prop_assert_eq!(list(&these.without(&those)), list(&expected - &other));
+            prop_assert_eq!(list(&these.common(&those)), list(&expected & &other));
+            for name in &b {
+                prop_assert_eq!(these.has(name), expected.contains(name.as_str()));
+                prop_assert_eq!(these.insert(name), expected.insert(name));
+            }
+            for name in a.iter().skip(3) {
+                these.remove(name);
+                expected.remove(name.as_str());
+            }
+            these.retain(|name| name.len() % 3 != 0);
+            expected.retain(|name| name.len() % 3 != 0);
+            prop_assert_eq!(list(&these), list(&expected));
+        }
+    }
+}
