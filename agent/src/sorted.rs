@@ -7,7 +7,7 @@
 //! from a list of unknown length is made of a vector or an iterator, which sorts once.
 
 use std::cmp::Ordering;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// Values by name, in the order of the names; reads as a slice of pairs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,31 +17,35 @@ pub struct Map<V, K = String>(Vec<(K, V)>);
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names<'a>(Vec<&'a str>);
 
+/// Where in another list each name occurs: by name, then by place; reads as a slice of pairs.
+#[derive(Clone, Debug, Default)]
+pub struct Index<'a>(Vec<(&'a str, usize)>);
+
 impl<V, K: AsRef<str>> Map<V, K> {
     /// None yet.
     pub fn new() -> Self {
         Map(Vec::new())
     }
 
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(key, _)| order(key.as_ref(), name))
+    /// The how manieth of the names it is.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        place(&self.0, name).ok()
     }
 
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&V> {
-        let place = self.place(name).ok()?;
+        let place = self.position(name)?;
         self.0.get(place).map(|(_, value)| value)
     }
 
     /// Whether there is a value of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.place(name).is_ok()
+        self.position(name).is_some()
     }
 
     /// Puts in a value; gives the one that the name had before.
     pub fn insert(&mut self, name: K, value: V) -> Option<V> {
-        match self.place(name.as_ref()) {
+        match place(&self.0, name.as_ref()) {
             Ok(place) => {
                 let (_, former) = self.0.get_mut(place)?;
                 Some(std::mem::replace(former, value))
@@ -55,7 +59,7 @@ impl<V, K: AsRef<str>> Map<V, K> {
 
     /// Takes out the value of a name.
     pub fn remove(&mut self, name: &str) -> Option<V> {
-        let place = self.place(name).ok()?;
+        let place = self.position(name)?;
         Some(self.0.remove(place).1)
     }
 
@@ -96,8 +100,8 @@ impl<V, K: AsRef<str>> From<Vec<(K, V)>> for Map<V, K> {
         if pairs.is_sorted_by(in_order) {
             return Map(pairs);
         }
-        let sorted = sorted(pairs.iter().map(|(name, _)| name.as_ref()).collect());
-        let places: Vec<usize> = sorted.into_iter().map(|(_, place)| place).collect();
+        let names = pairs.iter().map(|(name, _)| name.as_ref()).zip(0..);
+        let places: Vec<usize> = Index::from(names.collect::<Vec<_>>()).last_places();
         let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
         let taken = places.into_iter().map(|place| pairs.get_mut(place)?.take());
         Map(taken.flatten().collect())
@@ -129,18 +133,19 @@ impl<'m, V, K> IntoIterator for &'m Map<V, K> {
 }
 
 impl<'a> Names<'a> {
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|other| order(other, name))
+    /// The how manieth a name is.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        place(&self.0, name).ok()
     }
 
     /// Whether a name is one of them.
     pub fn has(&self, name: &str) -> bool {
-        self.place(name).is_ok()
+        self.position(name).is_some()
     }
 
     /// Puts in a name; says whether it was not there.
     pub fn insert(&mut self, name: &'a str) -> bool {
-        let place = self.place(name);
+        let place = place(&self.0, name);
         if let Err(place) = place {
             self.0.insert(place, name);
         }
@@ -149,7 +154,7 @@ impl<'a> Names<'a> {
 
     /// Takes out a name.
     pub fn remove(&mut self, name: &str) {
-        if let Ok(place) = self.place(name) {
+        if let Some(place) = self.position(name) {
             self.0.remove(place);
         }
     }
@@ -215,7 +220,12 @@ impl<'a> From<Vec<&'a str>> for Names<'a> {
     fn from(names: Vec<&'a str>) -> Self {
         match names.is_sorted_by(|a, b| order(a, b).is_lt()) {
             true => Names(names),
-            false => Names(sorted(names).into_iter().map(|(name, _)| name).collect()),
+            false => {
+                let index = Index::from(names.into_iter().zip(0..).collect::<Vec<_>>());
+                let mut names: Vec<&str> = index.0.into_iter().map(|(name, _)| name).collect();
+                names.dedup();
+                Names(names)
+            }
         }
     }
 }
@@ -235,12 +245,89 @@ impl<'n, 'a> IntoIterator for &'n Names<'a> {
     }
 }
 
-/// Sorts names, each once, with the place where it stood last.
-fn sorted(names: Vec<&str>) -> Vec<(&str, usize)> {
-    let mut names: Vec<(&str, usize)> = names.into_iter().zip(0..).collect();
-    names.sort_by(|(a, at), (b, behind)| order(a, b).then(behind.cmp(at)));
-    names.dedup_by(|(later, _), (name, _)| later == name);
-    names
+impl<'a> Index<'a> {
+    /// The pairs of one name.
+    pub fn of(&self, name: &str) -> &[(&'a str, usize)] {
+        self.0.get(self.range(name)).unwrap_or_default()
+    }
+
+    /// Where the pairs of one name stand.
+    pub fn range(&self, name: &str) -> Range<usize> {
+        let start = begin(&self.0, name);
+        let rest = self.0.get(start..).unwrap_or_default();
+        let same = rest
+            .iter()
+            .take_while(|(other, _)| order(other, name).is_eq());
+        start..start + same.count()
+    }
+
+    /// Each name's last place, in the order of names.
+    fn last_places(mut self) -> Vec<usize> {
+        self.0.dedup_by(|later, former| {
+            let same = later.0 == former.0;
+            if same {
+                former.1 = later.1;
+            }
+            same
+        });
+        self.0.into_iter().map(|(_, place)| place).collect()
+    }
+}
+
+impl<'a> Deref for Index<'a> {
+    type Target = [(&'a str, usize)];
+
+    fn deref(&self) -> &[(&'a str, usize)] {
+        &self.0
+    }
+}
+
+/// In any order. All that is sorted is sorted here.
+impl<'a> From<Vec<(&'a str, usize)>> for Index<'a> {
+    fn from(mut pairs: Vec<(&'a str, usize)>) -> Self {
+        pairs.sort_by(|(a, at), (b, behind)| order(a, b).then(at.cmp(behind)));
+        Index(pairs)
+    }
+}
+
+/// What is sorted by a name.
+trait Named {
+    fn name(&self) -> &str;
+}
+
+impl Named for &str {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl<K: AsRef<str>, V> Named for (K, V) {
+    fn name(&self) -> &str {
+        self.0.as_ref()
+    }
+}
+
+/// Where a name stands, or where it would.
+fn place<T: Named>(sorted: &[T], name: &str) -> Result<usize, usize> {
+    let begin = begin(sorted, name);
+    match sorted.get(begin) {
+        Some(found) if order(found.name(), name).is_eq() => Ok(begin),
+        _ => Err(begin),
+    }
+}
+
+/// How many come before a name. The standard library's search takes twice the instructions where
+/// it is built for size.
+fn begin<T: Named>(sorted: &[T], name: &str) -> usize {
+    let (mut begin, mut end) = (0, sorted.len());
+    while begin < end {
+        let middle = (begin + end) / 2;
+        match sorted.get(middle) {
+            Some(other) if order(other.name(), name).is_lt() => begin = middle + 1,
+            _ => end = middle,
+        }
+    }
+    begin
 }
 
 /// The order of `str`, found word by word: names have long beginnings in common, and musl compares
@@ -302,6 +389,8 @@ mod tests {
             for name in &less {
                 prop_assert_eq!(map.get(name), expected.get(name));
                 prop_assert_eq!(map.has(name), expected.contains_key(name));
+                let place = expected.keys().position(|known| known == name);
+                prop_assert_eq!(map.position(name), place);
                 prop_assert_eq!(map.remove(name), expected.remove(name));
             }
             map.retain(|_, value| value % 3 != 0);
@@ -310,6 +399,18 @@ mod tests {
             prop_assert!(map.values().eq(expected.values()));
             prop_assert!(map.iter().map(|(name, value)| (name, value)).eq(&expected));
             prop_assert!(map.into_iter().eq(expected));
+        }
+
+        #[test]
+        fn an_index_has_the_places_of_each_name(list in vec(NAME, 0..40), other in NAME) {
+            let pairs = list.iter().map(String::as_str).zip(0..);
+            let index = Index::from(pairs.clone().collect::<Vec<_>>());
+            prop_assert!(index.windows(2).all(|pairs| pairs[0] < pairs[1]));
+            prop_assert_eq!(index.len(), list.len());
+            for name in list.iter().chain([&other]) {
+                let of_name = pairs.clone().filter(|(known, _)| known == name);
+                prop_assert_eq!(index.of(name), of_name.collect::<Vec<_>>());
+            }
         }
 
         #[test]
@@ -325,6 +426,8 @@ mod tests {
             prop_assert_eq!(list(&these.common(&those)), list(&expected & &other));
             for name in &b {
                 prop_assert_eq!(these.has(name), expected.contains(name.as_str()));
+                let place = expected.iter().position(|known| known == name);
+                prop_assert_eq!(these.position(name), place);
                 prop_assert_eq!(these.insert(name), expected.insert(name));
             }
             for name in a.iter().skip(3) {

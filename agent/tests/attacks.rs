@@ -8,6 +8,7 @@ use asu::api::RequestBody;
 use asu::error::{Error, Kind};
 use asu::server::answers::ImageFile;
 use asu::server::{Client, Options, Patience};
+use asu::sorted::Names;
 use asu::upgrade::build::{wait_for, Built, Pace};
 use asu::upgrade::download::download;
 use stand_in::{Reply, StandIn};
@@ -172,7 +173,7 @@ fn deep_nesting() {
         let error: Error = client.overview().unwrap_err().into();
         assert_eq!(error.kind, Kind::Server, "{error}");
         assert!(error.message.contains("nested too deeply"), "{error}");
-        let names = ["luci"].into();
+        let names = Names::from_iter(["luci"]);
         let found = client.versions_of("releases/24.10.2", "a/b", "c", &names);
         let error: Error = found.unwrap_err().into();
         assert_eq!(error.kind, Kind::Server, "{error}");
@@ -206,7 +207,7 @@ fn non_utf_8() {
     let index: &[u8] = b"{\"packages\": {\"luc\xff\": \"1\", \"luci\": \"2\xff\"}}";
     let server = StandIn::always(Reply::new(200, "application/json", index));
     let client = Client::new(&server.url(), &Options::default()).unwrap();
-    let names = ["luci"].into();
+    let names = Names::from_iter(["luci"]);
     let found = client.versions_of("releases/24.10.2", "a/b", "c", &names);
     assert_eq!(Error::from(found.unwrap_err()).kind, Kind::Server);
 }

@@ -6,8 +6,8 @@ mod stand_in;
 
 use asu::api::RequestBody;
 use asu::server::{BuildState, Client, Error, Options};
+use asu::sorted::Names;
 use stand_in::{recorded, Reply, StandIn};
-use std::collections::BTreeSet;
 
 fn client(server: &StandIn) -> Client {
     Client::new(&server.url(), &Options::default()).unwrap()
@@ -112,7 +112,7 @@ fn the_versions_of_wanted_packages() {
         "/json/v1/releases/24.10.2/packages/mips_24kc-index.json" => Reply::recorded("020"),
         _ => Reply::json(404, "{}"),
     });
-    let names = BTreeSet::from(["base-files", "luci", "kmod-ath9k", "no-such-package"]);
+    let names = Names::from_iter(["base-files", "luci", "kmod-ath9k", "no-such-package"]);
     let found = client(&server)
         .versions_of("releases/24.10.2", "ath79/generic", "mips_24kc", &names)
         .unwrap();
@@ -120,14 +120,17 @@ fn the_versions_of_wanted_packages() {
     let of_arch = &recorded("020")["body"];
     assert_eq!(found.len(), 3);
     assert_eq!(
-        found["kmod-ath9k"],
+        found.get("kmod-ath9k").unwrap(),
         of_target["kmod-ath9k"].as_str().unwrap()
     );
     assert_eq!(
-        found["base-files"],
+        found.get("base-files").unwrap(),
         of_target["base-files"].as_str().unwrap()
     );
-    assert_eq!(found["luci"], of_arch["luci"].as_str().unwrap());
+    assert_eq!(
+        found.get("luci").unwrap(),
+        of_arch["luci"].as_str().unwrap()
+    );
 }
 
 #[test]
@@ -136,11 +139,17 @@ fn the_targets_packages_come_before_the_architectures() {
         true => Reply::json(200, r#"{"packages":{"a":"1"}}"#),
         false => Reply::json(200, r#"{"a":"2","b":"3"}"#),
     });
-    let names = BTreeSet::from(["a", "b"]);
+    let names = Names::from_iter(["a", "b"]);
     let found = client(&server)
         .versions_of("snapshots", "x/y", "z", &names)
         .unwrap();
-    assert_eq!((found["a"].as_str(), found["b"].as_str()), ("1", "3"));
+    assert_eq!(
+        (
+            found.get("a").unwrap().as_str(),
+            found.get("b").unwrap().as_str()
+        ),
+        ("1", "3")
+    );
 }
 
 #[test]
@@ -152,7 +161,7 @@ fn older_servers_have_the_architectures_packages_elsewhere() {
         "/json/v1/releases/packages-22.03/z-index.json" => Reply::json(200, r#"{"b":"2"}"#),
         _ => Reply::new(404, "text/html", "<!doctype html>"),
     });
-    let names = BTreeSet::from(["a", "b"]);
+    let names = Names::from_iter(["a", "b"]);
     let found = client(&server)
         .versions_of("releases/22.03.4", "x/y", "z", &names)
         .unwrap();
@@ -172,7 +181,7 @@ fn indexes_that_the_server_does_not_know_are_said() {
         "releases/24.10.2",
         "ath79/nosuch",
         "z",
-        &BTreeSet::from(["a"]),
+        &Names::from_iter(["a"]),
     );
     assert!(matches!(found, Err(Error::NoIndex(target)) if target == "ath79/nosuch"));
 }

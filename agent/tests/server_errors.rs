@@ -7,8 +7,8 @@ mod stand_in;
 use asu::api::RequestBody;
 use asu::error::{Error, Kind};
 use asu::server::{self, Client, Options, Patience};
+use asu::sorted::Names;
 use stand_in::{Reply, StandIn};
-use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn profile(client: &Client) -> Result<(), server::Error> {
 
 fn index(client: &Client) -> Result<(), server::Error> {
     client
-        .versions_of("snapshots", "x/y", "z", &BTreeSet::from(["a"]))
+        .versions_of("snapshots", "x/y", "z", &Names::from_iter(["a"]))
         .map(drop)
 }
 

@@ -377,10 +377,9 @@ fn obtain(
     teller: &mut Teller<'_>,
 ) -> Result<(build::Built, Promise, ImageCheck), Error> {
     let request = planned.request(inputs.choice.force)?;
-    let changes: BTreeMap<String, String> = offer
-        .package_changes
-        .iter()
-        .filter_map(|change| Some((change.source.clone(), change.target.clone()?)))
+    let changes = offer.package_changes.iter();
+    let changes = changes
+        .filter_map(|change| Some((change.source.as_str(), change.target.as_deref()?)))
         .collect();
     let mut room = |size| room::require(paths, size);
     let folder = paths.real(JOB_FOLDER);

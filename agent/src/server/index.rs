@@ -7,7 +7,7 @@
 use super::error::Error;
 use super::http::recover;
 use super::json::DEPTH_LIMIT;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{Map, Names};
 use std::io::Read;
 
 /// Thirty times the public server's largest index, ten times upstream's largest profiles.json.
@@ -19,35 +19,60 @@ const TEXT_LIMIT: usize = 256;
 /// Read at once.
 const BUFFER: usize = 8 * 1024;
 
-/// Reads `{"architecture": …, "packages": {name: version}}` or, `flat`, `{name: version}`; puts
-/// the versions of `names` into `found` unless they are there, and says how many packages it saw.
+/// Name → version.
+pub type Versions<'a> = Map<String, &'a str>;
+
+/// What is asked about, and what has been found of it.
+pub(super) struct Found<'a> {
+    names: Names<'a>,
+    filter: Filter,
+    /// For each of the names.
+    versions: Vec<Option<String>>,
+}
+
+impl<'a> Found<'a> {
+    /// Nothing yet of these names.
+    pub fn of(names: &Names<'a>) -> Self {
+        Found {
+            filter: Filter::of(names),
+            versions: vec![None; names.len()],
+            names: names.clone(),
+        }
+    }
+
+    /// What has been found.
+    pub fn versions(self) -> Versions<'a> {
+        let found = self.names.iter().zip(self.versions);
+        found
+            .filter_map(|(name, version)| Some((*name, version?)))
+            .collect()
+    }
+
+    /// The place for a name's version, if it is asked about and has not been found yet.
+    fn place(&mut self, name: &[u8]) -> Result<Option<&mut Option<String>>, Error> {
+        if !self.filter.may_have(name) {
+            return Ok(None);
+        }
+        let place = self.names.position(as_text(name)?);
+        let version = place.and_then(|place| self.versions.get_mut(place));
+        Ok(version.filter(|version| version.is_none()))
+    }
+}
+
+/// Reads `{"architecture": …, "packages": {name: version}}` or, `flat`, `{name: version}`; the first
+/// version of a name stays. Says how many packages it saw.
 pub(super) fn versions(
     body: &mut dyn Read,
     flat: bool,
-    names: &BTreeSet<&str>,
-    found: &mut BTreeMap<String, String>,
+    found: &mut Found<'_>,
 ) -> Result<usize, Error> {
-    let mut seen = 0;
-    let filter = Filter::of(names);
-    let mut package = |tokens: &mut Tokens<'_>, name: &[u8]| {
-        seen += 1;
-        if !filter.may_have(name) {
-            return tokens.skip();
-        }
-        let name = as_text(name)?;
-        if !names.contains(name) || found.contains_key(name) {
-            return tokens.skip();
-        }
-        let version = tokens.text()?;
-        found.insert(name.to_owned(), version);
-        Ok(())
-    };
     let mut tokens = Tokens::new(body);
+    let mut seen = 0;
     if flat {
-        tokens.object(&mut package)?;
+        tokens.packages(&mut seen, found)?;
     } else {
         tokens.object(&mut |tokens, key| match key {
-            b"packages" => tokens.object(&mut package),
+            b"packages" => tokens.packages(&mut seen, found),
             _ => tokens.skip(),
         })?;
     }
@@ -87,34 +112,39 @@ pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<Stri
 
 /// Tells nearly all names that nobody asked about from the others without comparing a string:
 /// of 10,000 names some hundred matter, and looking up the rest would be a third of the work.
-struct Filter([u64; 64]);
+struct Filter(Vec<u64>);
+
+/// Of each of the names asked about; then of 16 others one is looked up for nothing.
+const BITS_A_NAME: usize = 16;
 
 impl Filter {
-    fn of(names: &BTreeSet<&str>) -> Self {
-        let mut bits = [0; 64];
+    fn of(names: &Names<'_>) -> Self {
+        let words = (names.len() * BITS_A_NAME / 64).next_power_of_two();
+        let mut filter = Filter(vec![0; words]);
         for name in names {
-            let (word, bit) = Filter::place(name.as_bytes());
-            if let Some(word) = bits.get_mut(word) {
+            let (word, bit) = filter.place(name.as_bytes());
+            if let Some(word) = filter.0.get_mut(word) {
                 *word |= bit;
             }
         }
-        Filter(bits)
+        filter
     }
 
     fn may_have(&self, name: &[u8]) -> bool {
-        let (word, bit) = Filter::place(name);
+        let (word, bit) = self.place(name);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// One bit of 4096, by the name's last eight bytes and its length: names differ at their ends.
-    fn place(name: &[u8]) -> (usize, u64) {
+    /// One bit, by the name's last eight bytes and its length: names differ at their ends.
+    fn place(&self, name: &[u8]) -> (usize, u64) {
         let end = name.last_chunk().map_or_else(
             || name.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
             |end| u64::from_be_bytes(*end),
         );
         // The multiplier of Fibonacci hashing: 2^64 by the golden ratio.
         let hash = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        ((hash >> 58) as usize, 1 << (hash >> 52 & 63))
+        let word = (hash >> 32) as usize & (self.0.len() - 1);
+        (word, 1 << (hash >> 58))
     }
 }
 
@@ -193,6 +223,38 @@ impl<'a> Tokens<'a> {
         })
     }
 
+    /// Takes an object of names and versions.
+    fn packages(&mut self, seen: &mut usize, found: &mut Found<'_>) -> Result<(), Error> {
+        let mut name = Vec::new();
+        self.list(b'{', b'}', &mut |tokens| {
+            tokens.plain_packages(seen, found)?;
+            tokens.string(Some(&mut name))?;
+            tokens.expect(b':')?;
+            *seen += 1;
+            match found.place(&name)? {
+                Some(version) => *version = Some(tokens.text()?),
+                None => tokens.skip()?,
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes those packages that lie in the buffer as a whole and have no escapes, as nearly all
+    /// do, up to one that is not so or has none behind it. Without this the index costs three
+    /// times the instructions.
+    fn plain_packages(&mut self, seen: &mut usize, found: &mut Found<'_>) -> Result<(), Error> {
+        let mut rest = self.buffer.get(self.at..).unwrap_or_default();
+        while let Some((name, version, next)) = plain_package(rest) {
+            if let Some(place) = found.place(name)? {
+                *place = Some(as_text(version)?.to_owned());
+            }
+            *seen += 1;
+            rest = next;
+        }
+        self.at = self.buffer.len() - rest.len();
+        Ok(())
+    }
+
     fn array(
         &mut self,
         element: &mut dyn FnMut(&mut Tokens<'_>) -> Result<(), Error>,
@@ -241,7 +303,7 @@ impl<'a> Tokens<'a> {
         self.expect(b'"')?;
         loop {
             let bytes = self.bytes()?;
-            let run = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+            let run = plain_length(bytes);
             if let (Some(text), Some(bytes)) = (text.as_mut(), bytes.get(..run)) {
                 text.extend_from_slice(bytes);
                 if text.len() > TEXT_LIMIT {
@@ -266,15 +328,8 @@ impl<'a> Tokens<'a> {
     /// Takes a string that comes next, lies in the buffer as a whole and has no escapes, as nearly
     /// all do; else nothing. Saves a fifth of the instructions for an index.
     fn whole_string(&mut self, text: Option<&mut Vec<u8>>) -> bool {
-        let rest = self
-            .buffer
-            .get(self.at..)
-            .and_then(|rest| rest.strip_prefix(b"\""));
-        let Some(rest) = rest else {
-            return false;
-        };
-        let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        let Some((string, b'"')) = rest.get(..end).zip(rest.get(end)) else {
+        let rest = self.buffer.get(self.at..).unwrap_or_default();
+        let Some((string, rest)) = plain_string(rest) else {
             return false;
         };
         match text {
@@ -282,7 +337,7 @@ impl<'a> Tokens<'a> {
             Some(text) => text.extend_from_slice(string),
             None => {}
         }
-        self.at += end + 2;
+        self.at = self.buffer.len() - rest.len();
         true
     }
 
@@ -356,6 +411,54 @@ impl<'a> Tokens<'a> {
     }
 }
 
+/// A package that another one follows, and what begins there.
+fn plain_package(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, rest) = plain_string(text)?;
+    let (version, rest) = plain_string(behind(rest, b':')?)?;
+    let is_short = name.len().max(version.len()) <= TEXT_LIMIT;
+    Some((name, version, behind(rest, b',')?)).filter(|_| is_short)
+}
+
+/// What stands behind a mark, without the space in between.
+fn behind(text: &[u8], mark: u8) -> Option<&[u8]> {
+    let mut rest = after(text, mark)?;
+    while let [b' ' | b'\n' | b'\r' | b'\t', more @ ..] = rest {
+        rest = more;
+    }
+    Some(rest)
+}
+
+fn after(text: &[u8], mark: u8) -> Option<&[u8]> {
+    let (first, rest) = text.split_first()?;
+    (*first == mark).then_some(rest)
+}
+
+/// A string without escapes, and what follows it.
+fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = after(text, b'"')?;
+    let (string, rest) = text.split_at_checked(plain_length(text))?;
+    Some((string, after(rest, b'"')?))
+}
+
+/// How many bytes come before a quotation mark or a backslash; all where there is none. Goes word
+/// by word: with strings as short as these, memchr takes twice as long.
+fn plain_length(text: &[u8]) -> usize {
+    const ONES: usize = usize::MAX / 255;
+    // The highest bit of each byte that is zero, and maybe of bytes behind one that is.
+    let zeros = |word: usize| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let mut rest = text;
+    while let Some((word, more)) = rest.split_first_chunk() {
+        let word = usize::from_le_bytes(*word);
+        let ends = zeros(word ^ (ONES * b'"' as usize)) | zeros(word ^ (ONES * b'\\' as usize));
+        if ends != 0 {
+            return text.len() - rest.len() + ends.trailing_zeros() as usize / 8;
+        }
+        rest = more;
+    }
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    text.len() - rest.len() + end.unwrap_or(rest.len())
+}
+
 fn as_text(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|_| Error::NotUnderstood("it is not UTF-8".to_owned()))
 }
@@ -372,6 +475,21 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    #[test]
+    fn strings_end_where_they_end() {
+        for length in 0..40 {
+            for end in [b'"', b'\\', b'\t'] {
+                for filler in [b'a', b'!', b'#', b'[', b']', 0, 0xff, 0xa2] {
+                    let mut text = vec![filler; 40];
+                    text[length] = end;
+                    let expected = if end == b'\t' { 40 } else { length };
+                    assert_eq!(plain_length(&text), expected, "{end} {filler}");
+                    assert_eq!(plain_length(&text[..length]), length);
+                }
+            }
+        }
+    }
+
     /// Hands out `step` bytes at a time, so that every token is split somewhere.
     struct Slow<'a>(&'a [u8], usize);
 
@@ -386,7 +504,7 @@ mod tests {
     }
 
     fn read(json: &str, flat: bool, names: &[&str]) -> Result<BTreeMap<String, String>, Error> {
-        let names: BTreeSet<&str> = names.iter().copied().collect();
+        let names: Names<'_> = names.iter().copied().collect();
         let whole = read_in_steps(json, flat, &names, json.len().max(1));
         for step in 1..8 {
             let split = read_in_steps(json, flat, &names, step);
@@ -398,12 +516,15 @@ mod tests {
     fn read_in_steps(
         json: &str,
         flat: bool,
-        names: &BTreeSet<&str>,
+        names: &Names<'_>,
         step: usize,
     ) -> Result<BTreeMap<String, String>, Error> {
-        let mut found = BTreeMap::new();
-        versions(&mut Slow(json.as_bytes(), step), flat, names, &mut found)?;
-        Ok(found)
+        let mut found = Found::of(names);
+        versions(&mut Slow(json.as_bytes(), step), flat, &mut found)?;
+        let found = found.versions().into_iter();
+        Ok(found
+            .map(|(name, version)| (name.to_owned(), version))
+            .collect())
     }
 
     #[test]
@@ -470,7 +591,7 @@ mod tests {
     #[test]
     fn an_endless_index_ends() {
         let mut endless = "{\"a\":\"1\",".as_bytes().chain(std::io::repeat(b' '));
-        let read = versions(&mut endless, true, &BTreeSet::new(), &mut BTreeMap::new());
+        let read = versions(&mut endless, true, &mut Found::of(&Names::default()));
         assert!(matches!(read, Err(Error::TooLong(STREAM_LIMIT))));
     }
 

@@ -21,9 +21,11 @@ pub use error::Error;
 pub use http::{recover, Body, Options, Patience};
 
 use crate::api::RequestBody;
+use crate::sorted::Names;
 use answers::{Finished, Overview, Profile, Progress};
 use http::{Answer, Call, Http};
-use std::collections::{BTreeMap, BTreeSet};
+use index::Found;
+pub use index::Versions;
 use std::io::Read;
 
 /// How the agent introduces itself.
@@ -125,42 +127,36 @@ impl Client {
 
     /// The versions that a release has of `names`; the target's own packages come before the
     /// architecture's. Names that it does not have are left out.
-    pub fn versions_of(
+    pub fn versions_of<'a>(
         &self,
         path: &str,
         target: &str,
         arch: &str,
-        names: &BTreeSet<&str>,
-    ) -> Result<BTreeMap<String, String>, Error> {
+        names: &Names<'a>,
+    ) -> Result<Versions<'a>, Error> {
         let (path, target) = (safe_path("path", path)?, safe_path("target", target)?);
         let arch = safe_name("architecture", arch)?;
-        let mut found = BTreeMap::new();
+        let mut found = Found::of(names);
         let of_target = format!("json/v1/{path}/targets/{target}/index.json");
-        let mut seen = self.index(&of_target, false, names, &mut found)?;
+        let mut seen = self.index(&of_target, false, &mut found)?;
         let of_arch = format!("json/v1/{path}/packages/{arch}-index.json");
-        let mut more = self.index(&of_arch, true, names, &mut found)?;
+        let mut more = self.index(&of_arch, true, &mut found)?;
         if let (0, Some(folder)) = (more, older_packages(path)) {
             let of_arch = format!("json/v1/{folder}/{arch}-index.json");
-            more = self.index(&of_arch, true, names, &mut found)?;
+            more = self.index(&of_arch, true, &mut found)?;
         }
         seen += more;
         match seen {
             0 => Err(Error::NoIndex(target.to_owned())),
-            _ => Ok(found),
+            _ => Ok(found.versions()),
         }
     }
 
     /// One index; an unknown one (404 or `{}`) has no packages.
-    fn index(
-        &self,
-        place: &str,
-        flat: bool,
-        names: &BTreeSet<&str>,
-        found: &mut BTreeMap<String, String>,
-    ) -> Result<usize, Error> {
+    fn index(&self, place: &str, flat: bool, found: &mut Found<'_>) -> Result<usize, Error> {
         let mut answer = self.get(place)?;
         match answer.status() {
-            200 => index::versions(&mut answer.body, flat, names, found),
+            200 => index::versions(&mut answer.body, flat, found),
             404 => Ok(0),
             _ => Err(refusal::of(answer)),
         }

@@ -1,8 +1,9 @@
 //! Versions of packages in small answers, from a server that says it gives them: those of the names that matter, instead of
 //! indexes of half a megabyte.
 
-use super::{is_plain_name, safe_path, Client, Error};
-use std::collections::{BTreeMap, BTreeSet};
+use super::index::Found;
+use super::{is_plain_name, safe_path, Client, Error, Versions};
+use crate::sorted::Names;
 
 /// Longest path that is asked for: many proxies take no more than 8 KiB.
 const ADDRESS_LIMIT: usize = 4096;
@@ -14,13 +15,13 @@ impl Client {
     /// The versions that a release has of `names`, by `GET /api/v1/update`; none where the server does not tell them: it
     /// has another release or revision by now, does not know the question, or a name can't stand in it. Then its indexes
     /// do. Names that the release does not have are left out.
-    pub fn versions_at_once(
+    pub fn versions_at_once<'a>(
         &self,
         version: &str,
         revision: &str,
         target: &str,
-        names: &BTreeSet<&str>,
-    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        names: &Names<'a>,
+    ) -> Result<Option<Versions<'a>>, Error> {
         let target = safe_path("target", target)?;
         let goes_in = |name: &&str| is_plain_name(name) && !name.contains(SEPARATOR);
         if ![version, revision].iter().all(goes_in) || !names.iter().all(goes_in) {
@@ -28,7 +29,7 @@ impl Client {
         }
         let start = ["api/v1/update?version=", version, "&revision=", revision];
         let start = start.concat() + "&target=" + target + "&packages=";
-        let mut found = BTreeMap::new();
+        let mut found = Found::of(names);
         let mut rest = names.iter().peekable();
         while rest.peek().is_some() {
             let mut place = start.clone();
@@ -37,10 +38,10 @@ impl Client {
                 place.push(SEPARATOR);
             }
             place.pop();
-            if self.index(&place, false, names, &mut found)? == 0 {
+            if self.index(&place, false, &mut found)? == 0 {
                 return Ok(None);
             }
         }
-        Ok(Some(found))
+        Ok(Some(found.versions()))
     }
 }

@@ -11,7 +11,7 @@ use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
 use crate::text::say;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// How many upgrades the history keeps: a few hundred bytes each on a small flash.
@@ -87,12 +87,9 @@ pub fn history(paths: &Paths) -> Result<Vec<Record>, Error> {
 /// When an upgrade begins, in seconds of the epoch: `now`, or the next second that no former upgrade
 /// has. The history tells upgrades apart by it.
 pub fn begins_at(paths: &Paths, now: i64) -> Result<i64, Error> {
-    let taken: BTreeSet<i64> = history(paths)?
-        .iter()
-        .map(|record| record.upgrade.at)
-        .collect();
-    let mut free = (now..).filter(|at| !taken.contains(at));
-    Ok(free.next().unwrap_or(now))
+    let history = history(paths)?;
+    let is_free = |at: &i64| history.iter().all(|record| record.upgrade.at != *at);
+    Ok((now..).find(is_free).unwrap_or(now))
 }
 
 /// Whether a server has said before that it takes no reports.

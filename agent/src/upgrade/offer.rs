@@ -5,8 +5,8 @@ use crate::api;
 use crate::error::{Error, Kind};
 use crate::server::answers::{Overview, OverviewBranch, PackageChange, Profile, ServerSays};
 use crate::server::{clean, Client};
+use crate::sorted::Names;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 /// What a server does not do; the defaults are ASU's own, for servers that don't say.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +85,9 @@ impl Offer {
     /// Refuses a type of root file system that the device's official images don't have.
     pub fn require_rootfs(&self, wanted: &str) -> Result<(), Error> {
         let there = self.filesystems();
-        if there.is_empty() || there.contains(wanted) {
+        if there.is_empty() || there.has(wanted) {
             return Ok(());
         }
-        let there: Vec<&str> = there.into_iter().collect();
         let sentence = format!(
             "There is no image with {wanted} for this device; it has {}.",
             clean(&there.join(", "))
@@ -98,7 +97,7 @@ impl Offer {
 
     /// The root file systems of the device's official images for sysupgrade; `initramfs`, which
     /// runs from memory, is none.
-    pub fn filesystems(&self) -> BTreeSet<&str> {
+    pub fn filesystems(&self) -> Names<'_> {
         let images = self.profile.images.iter();
         let images = images.filter(|image| !image.kind.contains("factory"));
         let all = images.filter_map(|image| image.filesystem.as_deref());

@@ -5,6 +5,7 @@ use super::build::Built;
 use super::device::Installed;
 use super::plan::{BuildRequest, Planned};
 use crate::api::{CheckResult, ImageCheck, RequestBody};
+use crate::sorted::Map;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -88,11 +89,7 @@ impl Promise {
     }
 
     /// The check `request`: the answer is for what was asked.
-    pub fn check(
-        &self,
-        installed: &Installed,
-        server_changes: &BTreeMap<String, String>,
-    ) -> ImageCheck {
+    pub fn check(&self, installed: &Installed, server_changes: &Map<&str, &str>) -> ImageCheck {
         let found = self
             .release_fault()
             .or_else(|| self.package_fault(installed, server_changes));
@@ -134,7 +131,7 @@ impl Promise {
     fn package_fault(
         &self,
         installed: &Installed,
-        server_changes: &BTreeMap<String, String>,
+        server_changes: &Map<&str, &str>,
     ) -> Option<String> {
         let asked = &self.request;
         let other = asked.packages_versions.iter().filter(|(name, version)| {
@@ -174,12 +171,7 @@ impl Promise {
 
     /// By its name, by the name the server gives it, or by something installed now that provides
     /// it and is in the image too.
-    fn has(
-        &self,
-        name: &str,
-        installed: &Installed,
-        server_changes: &BTreeMap<String, String>,
-    ) -> bool {
+    fn has(&self, name: &str, installed: &Installed, server_changes: &Map<&str, &str>) -> bool {
         let in_image = |name: &str| self.manifest.contains_key(name);
         let provides = |package: &super::device::Package| {
             in_image(&package.name) && package.provides.iter().any(|provided| provided == name)
@@ -242,7 +234,7 @@ mod tests {
             }],
             ..Installed::default()
         };
-        let changes = BTreeMap::from([("auc".to_string(), "owut".to_string())]);
+        let changes = Map::from(vec![("auc", "owut")]);
         promise.check(&installed, &changes)
     }
 

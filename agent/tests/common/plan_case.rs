@@ -132,11 +132,11 @@ impl Case {
             Then::of_profile(profile.as_ref(), &inputs)
         });
         let index: BTreeMap<String, String> = self.index.iter().map(|line| words(line)).collect();
-        let mut available = BTreeMap::new();
-        for name in plan::questions(&inputs, &offer) {
-            let version = index.get(name);
-            available.extend(version.map(|version| (name.to_owned(), version.clone())));
-        }
+        let questions = plan::questions(&inputs, &offer);
+        let answers = questions
+            .iter()
+            .map(|name| Some((*name, index.get(*name)?.clone())));
+        let available = answers.flatten().collect();
         plan::plan(&inputs, &offer, &then, &available)
     }
 

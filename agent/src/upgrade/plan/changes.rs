@@ -1,45 +1,49 @@
 //! What would be other than now: package by package, and in one word.
 
 use super::merge::{Merged, Sides};
-use crate::api::{Missing, NamedVersion, PackageChanges, Release, Renamed, Target, Verdict};
+use super::present::Part;
+use crate::api::{NamedVersion, PackageChanges, Release, Renamed, Target, Verdict};
+use crate::sorted::Names;
 use crate::upgrade::newest::order;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 /// Compares the router with what is asked for; notes what goes and looks older.
-pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges {
+pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged<'_>) -> PackageChanges {
     let present = &sides.present;
     let mut changes = PackageChanges::default();
     let missing = std::mem::take(&mut merged.missing);
-    let stays = stays(sides, merged, &missing);
+    let names: Names<'_> = missing
+        .iter()
+        .map(|missing| missing.name.as_str())
+        .collect();
+    let stays = stays(sides, merged, &names);
     let mut unneeded = Vec::new();
-    for package in present.packages() {
-        let name = &package.name;
-        let (from, to) = (&package.version, sides.available.get(name));
+    for (number, package) in present.packages().enumerate() {
+        let (name, from) = (package.name.as_str(), &package.version);
         if let Some(to) = merged.renamed.get(name) {
             changes.renamed.push(Renamed {
-                from: name.clone(),
-                to: to.clone(),
+                from: name.to_owned(),
+                to: (*to).to_owned(),
             });
             continue;
         }
-        if missing.iter().any(|missing| missing.name == *name) {
+        if names.has(name) {
             continue;
         }
-        let Some(to) = to.filter(|_| stays.contains(name.as_str())) else {
-            if packages::is_pseudo(name) || merged.names.contains(name) {
-                continue;
-            }
-            if !package.wanted {
-                unneeded.push(name.as_str());
-            }
-            changes.gone.push(NamedVersion {
-                name: name.clone(),
-                version: from.clone(),
-            });
+        if let (Some(to), true) = (sides.available.get(name), stays.has(number)) {
+            changes.compare(name, from, to);
             continue;
-        };
-        changes.compare(name, from, to);
+        }
+        if packages::is_pseudo(name) || merged.names.has(name) {
+            continue;
+        }
+        if !package.wanted {
+            unneeded.push(name);
+        }
+        changes.gone.push(NamedVersion {
+            name: name.to_owned(),
+            version: from.clone(),
+        });
     }
     changes.new = new(sides, merged, &stays);
     changes.missing = missing;
@@ -58,38 +62,32 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged) -> PackageChanges 
 ///
 /// What nothing wanted needs even today is no less likely to be in the image: it stays, too. So
 /// does what missing packages need, as long as nobody has decided about those.
-fn stays<'s>(
-    sides: &'s Sides<'_>,
-    merged: &'s Merged,
-    missing: &'s [Missing],
-) -> BTreeSet<&'s str> {
+fn stays(sides: &Sides<'_>, merged: &Merged<'_>, missing: &Names<'_>) -> Part {
     let present = &sides.present;
-    let roots = merged.names.iter().chain(merged.renamed.keys());
-    let roots = roots.chain(missing.iter().map(|missing| &missing.name));
-    let roots: Vec<&str> = roots.map(String::as_str).collect();
-    let by_name = present.closure_by_name(roots.iter().copied());
-    let goes = present.wanted() - &by_name;
-    let mut stays = present.closure(roots, &|package, _| !goes.contains(package.name.as_str()));
-    let needed_today = present.closure(present.wanted().iter().copied(), &|_, _| true);
-    let names = present.packages().map(|package| package.name.as_str());
-    stays.extend(names.filter(|name| !needed_today.contains(name)));
+    let roots = merged
+        .names
+        .iter()
+        .chain(merged.renamed.keys())
+        .chain(missing);
+    let roots = present.roots(roots);
+    let by_name = present.closure_by_name(&roots);
+    let goes = present.wanted_part.without(&by_name);
+    let mut stays = present.closure(&roots, &|number, _, _| !goes.has(number));
+    let needed_today = present.closure(&present.roots(present.wanted()), &|_, _, _| true);
+    stays.add_all_but(&needed_today);
     stays
 }
 
 /// What is asked for and neither installed nor provided by something that stays.
-fn new(sides: &Sides<'_>, merged: &Merged, stays: &BTreeSet<&str>) -> Vec<NamedVersion> {
-    let other_names: BTreeSet<&String> = merged.renamed.values().collect();
-    let names = merged.names.iter();
-    let there = |name: &str| {
-        let mut bearers = sides.present.bearers(name);
-        bearers.any(|package| stays.contains(package.name.as_str()))
-    };
-    let names = names.filter(|name| !other_names.contains(name) && !there(name));
-    let with_version = |name: &String| NamedVersion {
-        name: name.clone(),
+fn new(sides: &Sides<'_>, merged: &Merged<'_>, stays: &Part) -> Vec<NamedVersion> {
+    let other_names: Names<'_> = merged.renamed.values().copied().collect();
+    let mut new = merged.names.without(&other_names);
+    new.retain(|name| !sides.present.has_in(stays, name));
+    let with_version = |name: &&str| NamedVersion {
+        name: (*name).to_owned(),
         version: sides.available.get(name).cloned().unwrap_or_default(),
     };
-    names.map(with_version).collect()
+    new.iter().map(with_version).collect()
 }
 
 /// The plan in one word. What is newer than what runs may still be older than the `newest` release
@@ -99,7 +97,7 @@ pub(super) fn verdict(
     newest: &Release,
     target: &Target,
     changes: &PackageChanges,
-    wanted: &BTreeSet<&str>,
+    wanted: &Names<'_>,
 ) -> Verdict {
     if !changes.missing.is_empty() {
         return Verdict::Blocked;
@@ -120,10 +118,10 @@ pub(super) fn verdict(
 impl PackageChanges {
     /// Whether an image of the same release is worth while. What went out of use by itself is not
     /// worth a flash, nor are packages that would only become older.
-    fn differ(&self, wanted: &BTreeSet<&str>) -> bool {
+    fn differ(&self, wanted: &Names<'_>) -> bool {
         let mut gone = self.gone.iter();
         !(self.upgrade.is_empty() && self.new.is_empty() && self.renamed.is_empty())
-            || gone.any(|package| wanted.contains(package.name.as_str()))
+            || gone.any(|package| wanted.has(&package.name))
     }
 }
 

@@ -1,13 +1,13 @@
 //! The three-way merge: what the owner changed of the former defaults, on the new ones.
 
-use super::defaults::Then;
+use super::defaults::{owned, Then};
 use super::present::Present;
 use super::renames::{Fate, Renames};
 use super::wishes::Wishes;
 use crate::api::{Defaults, Missing};
-use crate::server::clean;
+use crate::server::{clean, Versions};
+use crate::sorted::{Index, Map, Names};
 use packages::PackageName;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything the merge looks at.
 pub(super) struct Sides<'a> {
@@ -15,45 +15,42 @@ pub(super) struct Sides<'a> {
     pub version: &'a str,
     pub present: Present<'a>,
     pub renames: Renames<'a>,
-    pub wishes: Wishes,
+    pub wishes: Wishes<'a>,
     /// The release's default packages.
-    pub now: BTreeSet<String>,
+    pub now: Names<'a>,
     /// Default packages that the owner does not want to hear of.
-    pub ignored_defaults: &'a [String],
+    pub ignored_defaults: Names<'a>,
     /// Packages may come from the owner's own feeds, whose indexes nobody has read.
     pub has_feeds: bool,
     /// The release's index: name → version.
-    pub available: &'a BTreeMap<String, String>,
+    pub available: &'a Versions<'a>,
 }
 
-impl Sides<'_> {
+impl<'a> Sides<'a> {
     /// What became of a package; what is a default package of the release is what it was.
-    fn fate(&self, name: &str) -> Fate {
-        match self.now.contains(name) {
+    fn fate(&self, name: &'a str) -> Fate<'a> {
+        match self.now.has(name) {
             true => Fate::Same,
             false => self.renames.fate(name),
         }
     }
 
     /// The name that a package has in the release, unless it is gone.
-    fn name(&self, name: &str) -> Option<String> {
-        match self.fate(name) {
-            Fate::Same => Some(name.to_owned()),
-            Fate::Renamed(to) => Some(to),
-            Fate::Gone(_) => None,
-        }
+    fn name(&self, name: &'a str) -> Option<&'a str> {
+        self.fate(name).name(name)
     }
 }
 
 /// What came of it.
 #[derive(Default)]
-pub(super) struct Merged {
+pub(super) struct Merged<'a> {
     /// The packages to ask for.
-    pub names: BTreeSet<String>,
+    pub names: Names<'a>,
     /// Old → new name of what was wanted.
-    pub renamed: BTreeMap<String, String>,
-    /// What the owner asked to be left out, and what nothing else brings back.
-    pub removed: BTreeSet<String>,
+    pub renamed: Map<&'a str, &'a str>,
+    /// What the owner asked to be left out, and what nothing else brings back; in the order of
+    /// names.
+    pub removed: Vec<String>,
     /// Dropped because the owner said that they may be missing.
     pub left_out: Vec<String>,
     pub missing: Vec<Missing>,
@@ -62,10 +59,10 @@ pub(super) struct Merged {
 }
 
 /// Merges, step by step; see design section 5.
-pub(super) fn merge(sides: &Sides<'_>, then: &Then) -> Merged {
+pub(super) fn merge<'a>(sides: &Sides<'a>, then: &'a Then) -> Merged<'a> {
     let mut merge = Merge::new(sides);
     match then {
-        Then::Known(then) => merge.carry_over(then),
+        Then::Known(then) => merge.carry_over(then.iter().map(String::as_str).collect()),
         Then::Unknown(why) => merge.carry_all(why),
     }
     merge.go_on()
@@ -73,12 +70,11 @@ pub(super) fn merge(sides: &Sides<'_>, then: &Then) -> Merged {
 
 /// Takes the release's default packages as they are, and of the owner's only those that are to be
 /// added.
-pub(super) fn start_anew(sides: &Sides<'_>) -> Merged {
+pub(super) fn start_anew<'a>(sides: &Sides<'a>) -> Merged<'a> {
     let mut merge = Merge::new(sides);
     merge.base.clone_from(&sides.now);
-    let own = sides.present.wanted().iter().copied();
-    let goes = |name: &&str| !sides.now.contains(*name) && !sides.wishes.add.contains_key(*name);
-    let own: Vec<&str> = own.filter(goes).collect();
+    let mut own = sides.present.wanted().without(&sides.now);
+    own.retain(|name| !sides.wishes.add.has(name));
     merge.note_all(&own, |names| {
         format!("A clean slate, as you said: without your own packages {names}.")
     });
@@ -86,15 +82,14 @@ pub(super) fn start_anew(sides: &Sides<'_>) -> Merged {
     merge.go_on()
 }
 
-impl Merged {
+impl Merged<'_> {
     /// What is asked for as a change to the default packages `now`: `x` comes besides, `-x` does
     /// not come.
-    pub fn selection(&self, now: &BTreeSet<String>) -> Vec<String> {
-        let added = self.names.difference(now).cloned();
-        let left_out = now.difference(&self.names);
-        added
-            .chain(left_out.map(|name| format!("-{name}")))
-            .collect()
+    pub fn selection(&self, now: &Names<'_>) -> Vec<String> {
+        let (added, left_out) = (self.names.without(now), now.without(&self.names));
+        let added = added.iter().map(|name| (*name).to_owned());
+        let left_out = left_out.iter().map(|name| ["-", name].concat());
+        added.chain(left_out).collect()
     }
 }
 
@@ -103,21 +98,24 @@ impl Merged {
 pub(super) struct Merge<'s, 'a> {
     pub sides: &'s Sides<'a>,
     /// Default packages that are asked for.
-    pub base: BTreeSet<String>,
+    pub base: Names<'a>,
     /// The owner's packages, by their new names.
-    pub additions: BTreeSet<String>,
-    /// New name → names that default packages had then.
-    pub olds: BTreeMap<String, BTreeSet<String>>,
-    pub out: Merged,
+    pub additions: Names<'a>,
+    /// The default packages then.
+    pub then: Names<'a>,
+    /// New name → where it stands among those.
+    pub olds: Index<'a>,
+    pub out: Merged<'a>,
 }
 
 impl<'s, 'a> Merge<'s, 'a> {
     fn new(sides: &'s Sides<'a>) -> Self {
         Merge {
             sides,
-            base: BTreeSet::new(),
-            additions: BTreeSet::new(),
-            olds: BTreeMap::new(),
+            base: Names::default(),
+            additions: Names::default(),
+            then: Names::default(),
+            olds: Index::default(),
             out: Merged {
                 notes: sides.renames.note.clone().into_iter().collect(),
                 ..Merged::default()
@@ -126,7 +124,7 @@ impl<'s, 'a> Merge<'s, 'a> {
     }
 
     /// What follows wherever base and additions come from.
-    fn go_on(mut self) -> Merged {
+    fn go_on(mut self) -> Merged<'a> {
         self.remove();
         self.add();
         self.refuse_bad_names();
@@ -148,43 +146,48 @@ impl<'s, 'a> Merge<'s, 'a> {
     }
 
     /// The defaults then are known, so the owner's additions and removals are.
-    fn carry_over(&mut self, then: &BTreeSet<String>) {
+    fn carry_over(&mut self, then: Names<'a>) {
         let sides = self.sides;
-        let mut kept = BTreeSet::new();
-        for old in then {
+        let (mut kept, mut olds) = (Vec::new(), Vec::new());
+        for (place, old) in then.iter().enumerate() {
             let Some(new) = sides.name(old) else {
                 continue;
             };
-            if sides.present.package(old).is_some() && sides.now.contains(&new) {
+            if sides.present.package(old).is_some() && sides.now.has(new) {
                 if new != *old {
-                    self.out.renamed.insert(old.clone(), new.clone());
+                    self.out.renamed.insert(old, new);
                 }
-                kept.insert(new.clone());
+                kept.push(new);
             }
-            self.olds.entry(new).or_default().insert(old.clone());
+            olds.push((new, place));
         }
-        let mut dropped = Vec::new();
+        let kept = Names::from(kept);
+        self.olds = Index::from(olds);
+        let (mut additions, mut dropped) = (Vec::new(), Vec::new());
         for name in sides.present.wanted() {
             let Some(new) = self.new_name(name) else {
                 continue;
             };
-            if !then.contains(*name) {
-                self.additions.insert(new);
-            } else if !kept.contains(&new) {
-                self.out.renamed.remove(*name);
+            if !then.has(name) {
+                additions.push(new);
+            } else if !kept.has(new) {
+                self.out.renamed.remove(name);
                 dropped.push(*name);
             }
         }
+        self.additions = Names::from(additions);
         self.note_all(&dropped, |names| {
             format!("No longer among the default packages of {}, and so not asked for: {names}. What you need of them can be added.", sides.version)
         });
         let removals = then.iter().filter(|name| !sides.present.has(name));
-        let removals: BTreeSet<String> = removals
+        let removals: Names<'_> = removals
             .filter_map(|name| sides.name(name))
-            .filter(|name| !kept.contains(name) && !self.additions.contains(name))
+            .filter(|name| !kept.has(name) && !self.additions.has(name))
             .collect();
-        self.base = &sides.now - &removals;
-        self.out.defaults.removed_by_user = (&sides.now & &removals).into_iter().collect();
+        self.then = then;
+        self.base = sides.now.without(&removals);
+        let removed = sides.now.common(&removals);
+        self.out.defaults.removed_by_user = owned(&removed);
         self.take_new_defaults();
     }
 
@@ -192,17 +195,14 @@ impl<'s, 'a> Merge<'s, 'a> {
     /// wanted now is asked for, and nothing else.
     fn carry_all(&mut self, why: &str) {
         let sides = self.sides;
-        for name in sides.present.wanted() {
-            let new = self.new_name(name);
-            self.additions.extend(new);
-        }
-        let left = sides
-            .now
-            .iter()
-            .filter(|name| !self.additions.contains(*name) && !sides.present.has(name));
+        let wanted = sides.present.wanted().iter();
+        self.additions = wanted.filter_map(|name| self.new_name(name)).collect();
+        let mut left = sides.now.without(&self.additions);
+        left.retain(|name| !sides.present.has(name));
         let (ignored, left): (Vec<String>, Vec<String>) = left
+            .iter()
             .map(|name| clean(name))
-            .partition(|name| sides.ignored_defaults.contains(name));
+            .partition(|name| sides.ignored_defaults.has(name));
         self.note_ignored(&ignored);
         self.note_all(&left, |names| {
             format!("Default packages of {} that are left out: {names}. Whether they are new or you had removed them is not known. {} What you need of them can be added.", sides.version, clean(why))
@@ -218,100 +218,92 @@ impl<'s, 'a> Merge<'s, 'a> {
     }
 
     /// The new name of a wanted package; none, with a note, where it is gone.
-    fn new_name(&mut self, name: &str) -> Option<String> {
-        match self.sides.fate(name) {
-            Fate::Same => Some(name.to_owned()),
-            Fate::Renamed(new) => {
-                self.out.renamed.insert(name.to_owned(), new.clone());
-                Some(new)
-            }
-            Fate::Gone(revision) => {
-                self.note(format!(
-                    "{name} is not asked for: OpenWrt has gone without it since revision r{revision}."
-                ));
-                None
-            }
+    fn new_name(&mut self, name: &'a str) -> Option<&'a str> {
+        let fate = self.sides.fate(name);
+        match fate {
+            Fate::Same => {}
+            Fate::Renamed(new) => drop(self.out.renamed.insert(name, new)),
+            Fate::Gone(revision) => self.note(format!(
+                "{name} is not asked for: OpenWrt has gone without it since revision r{revision}."
+            )),
         }
+        fate.name(name)
     }
 
     fn take_new_defaults(&mut self) {
         let sides = self.sides;
-        let is_new = |name: &&String| {
-            !self.olds.contains_key(*name)
-                && !sides.present.has(name)
-                && !self.additions.contains(*name)
-        };
-        let new: Vec<String> = self.base.iter().filter(is_new).cloned().collect();
-        let (ignored, added): (Vec<String>, Vec<String>) = new
-            .into_iter()
-            .partition(|name| sides.ignored_defaults.contains(name));
-        self.base.retain(|name| !ignored.contains(name));
-        self.note_ignored(&ignored);
-        self.out.defaults.added = added;
+        let mut new = self.base.without(&self.additions);
+        new.retain(|name| self.olds.of(name).is_empty() && !sides.present.has(name));
+        let ignored = new.common(&sides.ignored_defaults);
+        self.base = self.base.without(&ignored);
+        self.out.defaults.added = owned(&new.without(&ignored));
+        self.note_ignored(&owned(&ignored));
     }
 
     /// A name the server would refuse makes it refuse the whole request.
     fn refuse_bad_names(&mut self) {
-        let all = self.base.iter().chain(&self.additions);
-        let bad = all.filter_map(|name| Some((name.clone(), PackageName::new(name).err()?)));
-        let bad: BTreeMap<String, _> = bad.collect();
-        for (name, why) in bad {
-            self.base.remove(&name);
-            self.additions.remove(&name);
-            self.note(format!("{} is not asked for. {why}", clean(&name)));
+        let mut bad = self.base.and(&self.additions);
+        bad.retain(|name| PackageName::new(name).is_err());
+        for name in &bad {
+            if let Err(why) = PackageName::new(name) {
+                self.note(format!("{} is not asked for. {why}", clean(name)));
+            }
         }
+        self.base = self.base.without(&bad);
+        self.additions = self.additions.without(&bad);
     }
 
     /// The names under which a package is installed, or was asked for: its old ones, and its new
     /// one where that is wanted already or there is no other.
-    pub fn old_names(&self, new: &str) -> Vec<String> {
+    pub fn old_names(&self, new: &'a str) -> Vec<&'a str> {
         let renamed = self.out.renamed.iter().filter(|(_, to)| *to == new);
-        let mut olds: Vec<String> = renamed.map(|(old, _)| old.clone()).collect();
-        if olds.is_empty() || self.sides.present.wanted().contains(new) {
-            olds.push(new.to_owned());
+        let mut olds: Vec<&str> = renamed.map(|(old, _)| *old).collect();
+        if olds.is_empty() || self.sides.present.wanted().has(new) {
+            olds.push(new);
         }
         olds
     }
 
     /// Old and new names of everything that is asked for.
-    pub fn roots(&self) -> BTreeSet<String> {
-        let names = self.base.iter().chain(&self.additions);
-        let renamed = self.out.renamed.iter();
-        let olds =
-            renamed.filter(|(_, to)| self.base.contains(*to) || self.additions.contains(*to));
-        names.chain(olds.map(|(old, _)| old)).cloned().collect()
+    pub fn roots(&self) -> Names<'a> {
+        let mut renamed = self.out.renamed.clone();
+        renamed.retain(|_, to| self.base.has(to) || self.additions.has(to));
+        let olds: Names<'_> = renamed.keys().copied().collect();
+        self.base.and(&self.additions).and(&olds)
     }
 
-    fn finish(mut self) -> Merged {
+    fn finish(mut self) -> Merged<'a> {
         let sides = self.sides;
-        let roots = self.roots();
-        let stays = sides
-            .present
-            .closure_by_name(roots.iter().map(String::as_str));
-        for name in &sides.wishes.remove {
-            match stays.contains(name.as_str()) {
-                true => {
-                    let users = sides.present.needed_by(name, &stays).join(", ");
-                    self.out
-                        .notes
-                        .push(format!("{name} stays, because it is needed by {users}."));
-                }
-                false => drop(self.out.removed.insert(name.clone())),
-            }
+        let names = self.base.and(&self.additions);
+        if !sides.wishes.remove.is_empty() {
+            self.let_needed_stay();
         }
-        self.out.names = &self.base | &self.additions;
         let added = sides.wishes.add.values().flatten();
-        let added = added.filter(|name| !sides.present.has(name) && self.out.names.contains(*name));
-        self.note_all(&added.collect::<Vec<_>>(), |names| {
+        let added = added.filter(|name| !sides.present.has(name) && names.has(name));
+        self.note_all(&added.copied().collect::<Vec<_>>(), |names| {
             format!("Added, as you said: {names}.")
         });
-        let names = &self.out.names;
-        self.out.renamed.retain(|_, new| names.contains(new));
+        self.out.renamed.retain(|_, new| names.has(new));
         let defaults = &mut self.out.defaults;
-        defaults.added.retain(|name| self.base.contains(name));
-        defaults
-            .removed_by_user
-            .retain(|name| !names.contains(name));
+        defaults.added.retain(|name| self.base.has(name));
+        defaults.removed_by_user.retain(|name| !names.has(name));
+        self.out.names = names;
         self.out
+    }
+
+    /// What the owner wants to be left out stays where something else needs it.
+    fn let_needed_stay(&mut self) {
+        let present = &self.sides.present;
+        let roots = self.roots();
+        let stays = present.closure_by_name(&present.roots(&roots));
+        for name in &self.sides.wishes.remove {
+            match present.is_in(&stays, name) {
+                true => {
+                    let users = present.needed_by(name, &stays).join(", ");
+                    self.note(format!("{name} stays, because it is needed by {users}."));
+                }
+                false => self.out.removed.push((*name).to_owned()),
+            }
+        }
     }
 }

@@ -26,11 +26,12 @@ use super::offer::Offer;
 use super::{Choice, Inputs};
 use crate::api::{Plan, Release, RequestBody, Target, Verdict};
 use crate::error::{Error, Kind};
-use crate::server::clean;
+use crate::server::{clean, Versions};
+use crate::sorted::Names;
 use merge::{Merged, Sides};
 use present::Present;
 use renames::Renames;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use wishes::Wishes;
 
 /// The distribution in a request; the servers know no other.
@@ -99,7 +100,7 @@ impl Planned {
 }
 
 /// All names about which the release's index has to be asked.
-pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> BTreeSet<&'a str> {
+pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> Names<'a> {
     let installed = inputs
         .installed
         .packages
@@ -123,12 +124,7 @@ pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> BTreeSet<&'a str> 
 
 /// Plans: `then` are the running release's default packages, `available` what the index answered
 /// to the [`questions`] (name → version).
-pub fn plan(
-    inputs: &Inputs,
-    offer: &Offer,
-    then: &Then,
-    available: &BTreeMap<String, String>,
-) -> Planned {
+pub fn plan(inputs: &Inputs, offer: &Offer, then: &Then, available: &Versions<'_>) -> Planned {
     let choice = &inputs.choice;
     let present = Present::new(&inputs.installed);
     let ignored = &choice.ignored_changes;
@@ -142,7 +138,7 @@ pub fn plan(
         renames,
         wishes,
         now: defaults::now(&offer.profile),
-        ignored_defaults: &choice.ignored_defaults,
+        ignored_defaults: choice.ignored_defaults.iter().map(String::as_str).collect(),
         has_feeds: !feeds.repositories.is_empty(),
         available,
     };
@@ -184,12 +180,16 @@ pub fn plan(
             notes: merged.notes,
             request,
         },
-        renamed: merged.renamed,
-        removed: merged.removed.into_iter().collect(),
+        renamed: merged.renamed.iter().map(owned_pair).collect(),
+        removed: merged.removed,
         left_out: merged.left_out,
-        defaults: sides.now.into_iter().collect(),
+        defaults: defaults::owned(&sides.now),
         newest,
     }
+}
+
+fn owned_pair((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
 }
 
 fn target(offer: &Offer, choice: &Choice) -> Target {
@@ -213,22 +213,22 @@ fn target(offer: &Offer, choice: &Choice) -> Target {
 fn request(
     inputs: &Inputs,
     offer: &Offer,
-    merged: &mut Merged,
-    available: &BTreeMap<String, String>,
+    merged: &mut Merged<'_>,
+    available: &Versions<'_>,
     feeds: Feeds,
 ) -> RequestBody {
     let choice = &inputs.choice;
     let version_code = choice.revision_of(&offer.revision);
     let names = &merged.names;
-    let unknown: Vec<&str> = names
-        .iter()
-        .filter(|name| !available.contains_key(*name))
-        .map(String::as_str)
-        .collect();
+    let known = names.iter();
+    let known = known.filter_map(|name| Some((*name, available.get(name)?)));
+    let known: Vec<(&str, &String)> = known.collect();
     let why = if !version_code.is_empty() && version_code != offer.revision {
         let announced = clean(&offer.revision);
         Some(format!("the index is for {announced}"))
-    } else if !unknown.is_empty() {
+    } else if known.len() < names.len() {
+        let unknown = names.iter().filter(|name| !available.has(name));
+        let unknown: Vec<&str> = unknown.copied().collect();
         Some(format!("the index does not list {}", unknown.join(", ")))
     } else {
         None
@@ -236,13 +236,12 @@ fn request(
     let (mut packages, mut packages_versions) = (Vec::new(), BTreeMap::new());
     match why {
         None => {
-            let versions = names
-                .iter()
-                .filter_map(|name| available.get_key_value(name));
-            packages_versions = versions.map(|(n, v)| (n.clone(), v.clone())).collect();
+            let versions = known.into_iter();
+            let owned = |(name, version): (&str, &String)| (name.to_owned(), version.clone());
+            packages_versions = versions.map(owned).collect();
         }
         Some(why) => {
-            packages = names.iter().cloned().collect();
+            packages = defaults::owned(names);
             merged.notes.push(format!(
                 "Packages are asked for without their versions, because {why}."
             ));
@@ -271,7 +270,7 @@ fn request(
 /// builds no others (for a PC each image twice).
 fn filesystem(inputs: &Inputs, offer: &Offer) -> Option<String> {
     let running = &inputs.target_device().rootfs_type;
-    let is_built = offer.filesystems().contains(running.as_str());
+    let is_built = offer.filesystems().has(running);
     let set = inputs.choice.fstype.clone();
     set.or_else(|| is_built.then(|| running.clone()))
 }

@@ -1,92 +1,202 @@
 //! What is on the router, indexed: who bears a name, and what needs what.
 
+use crate::sorted::{Index, Map, Names};
 use crate::upgrade::device::{Installed, Package};
-use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The installed packages by name.
 pub(super) struct Present<'a> {
-    /// Of several ABI versions of one library the last in the database, which is the newest.
-    packages: BTreeMap<&'a str, &'a Package>,
-    /// Names, names with ABI suffix and provided names → who answers to them; sorted.
-    bearers: Vec<(&'a str, &'a Package)>,
-    wanted: BTreeSet<&'a str>,
+    /// As the database has them.
+    all: &'a [Package],
+    /// Name → place in `all`; of several ABI versions of one library that of the last, which is
+    /// the newest.
+    packages: Map<usize, &'a str>,
+    /// Names, names with ABI suffix and provided names → the places of those who answer to them.
+    bearers: Index<'a>,
+    /// The numbers of `all`: packages of one name have one number.
+    numbers: Vec<usize>,
+    /// Where among the bearers those stand that the packages depend on, package by package.
+    needs: Vec<Range<usize>>,
+    /// Where in `needs` those of each package stand.
+    needs_of: Vec<Range<usize>>,
+    wanted: Names<'a>,
+    pub wanted_part: Part,
+}
+
+/// Some of the packages, by their numbers, which count them in the order of their names.
+#[derive(Clone)]
+pub(super) struct Part(Vec<bool>);
+
+/// Where those stand who bear or provide some names.
+#[derive(Clone)]
+pub(super) struct Roots(Vec<Range<usize>>);
+
+impl Part {
+    /// Whether a package belongs to it.
+    pub fn has(&self, number: usize) -> bool {
+        self.0.get(number) == Some(&true)
+    }
+
+    /// Adds a package; says whether it was not there.
+    fn insert(&mut self, number: usize) -> bool {
+        let place = self.0.get_mut(number);
+        place.is_some_and(|there| !std::mem::replace(there, true))
+    }
+
+    /// Its packages that do not belong to another part.
+    pub fn without(&self, other: &Part) -> Part {
+        let pairs = self.0.iter().zip(&other.0);
+        Part(pairs.map(|(this, that)| *this && !that).collect())
+    }
+
+    /// Adds all packages that do not belong to another part.
+    pub fn add_all_but(&mut self, other: &Part) {
+        for (this, that) in self.0.iter_mut().zip(&other.0) {
+            *this |= !that;
+        }
+    }
 }
 
 impl<'a> Present<'a> {
     pub fn new(installed: &'a Installed) -> Self {
-        let mut bearers = Vec::new();
-        for package in &installed.packages {
-            bearers.push((package.name.as_str(), package));
+        let all = installed.packages.as_slice();
+        let mut names = Vec::new();
+        for (place, package) in all.iter().enumerate() {
+            names.push((package.name.as_str(), place));
             if !package.abi_name.is_empty() {
-                bearers.push((package.abi_name.as_str(), package));
+                names.push((package.abi_name.as_str(), place));
             }
-            bearers.extend(package.provides.iter().map(|name| (name.as_str(), package)));
+            names.extend(package.provides.iter().map(|name| (name.as_str(), place)));
         }
-        bearers.sort_by_key(|(name, _)| *name);
-        let wanted = installed.packages.iter().filter(|package| package.wanted);
-        Present {
-            packages: installed
-                .packages
-                .iter()
-                .map(|package| (package.name.as_str(), package))
-                .collect(),
-            bearers,
-            wanted: wanted
-                .map(|package| package.name.as_str())
-                .filter(|name| !packages::is_pseudo(name))
-                .collect(),
-        }
+        let places = all.iter().map(|package| package.name.as_str()).zip(0..);
+        let mut present = Present {
+            all,
+            packages: places.collect(),
+            bearers: Index::from(names),
+            numbers: Vec::new(),
+            needs: Vec::new(),
+            needs_of: Vec::new(),
+            wanted: Names::default(),
+            wanted_part: Part(Vec::new()),
+        };
+        present.number();
+        present
     }
 
-    /// Each name once, in the order of names.
+    /// Numbers the packages and looks up what they need, once for all questions.
+    fn number(&mut self) {
+        let mut wanted = self.none();
+        self.numbers = self.numbers();
+        for (package, number) in self.all.iter().zip(&self.numbers) {
+            if package.wanted && !packages::is_pseudo(&package.name) {
+                wanted.insert(*number);
+            }
+            let start = self.needs.len();
+            let needs = package.depends.iter();
+            self.needs
+                .extend(needs.map(|name| self.bearers.range(name)));
+            self.needs_of.push(start..self.needs.len());
+        }
+        let names = self.packages.keys().enumerate();
+        let names = names.filter(|(number, _)| wanted.has(*number));
+        self.wanted = names.map(|(_, name)| *name).collect();
+        self.wanted_part = wanted;
+    }
+
+    /// The number of each package; looked up only where several have one name.
+    fn numbers(&self) -> Vec<usize> {
+        let mut numbers = vec![None; self.all.len()];
+        for (number, place) in self.packages.values().enumerate() {
+            if let Some(unknown) = numbers.get_mut(*place) {
+                *unknown = Some(number);
+            }
+        }
+        let numbers = self.all.iter().zip(numbers);
+        let number = |(package, known): (&Package, Option<usize>)| {
+            known.or_else(|| self.packages.position(&package.name))
+        };
+        numbers
+            .map(|pair| number(pair).unwrap_or_default())
+            .collect()
+    }
+
+    /// Each name once, in the order of names, which is that of the numbers.
     pub fn packages(&self) -> impl Iterator<Item = &'a Package> + '_ {
-        self.packages.values().copied()
+        self.packages
+            .values()
+            .filter_map(|place| self.all.get(*place))
     }
 
     /// By its name without ABI suffix.
     pub fn package(&self, name: &str) -> Option<&'a Package> {
-        self.packages.get(name).copied()
+        self.all.get(*self.packages.get(name)?)
+    }
+
+    fn none(&self) -> Part {
+        Part(vec![false; self.packages.len()])
+    }
+
+    /// Every package.
+    pub fn all(&self) -> Part {
+        Part(vec![true; self.packages.len()])
+    }
+
+    /// Whether the package called so belongs to a part.
+    pub fn is_in(&self, part: &Part, name: &str) -> bool {
+        let number = self.packages.position(name);
+        number.is_some_and(|number| part.has(number))
     }
 
     /// What the owner asked for by name, or the image was made of; without the pseudo packages.
-    pub fn wanted(&self) -> &BTreeSet<&'a str> {
+    pub fn wanted(&self) -> &Names<'a> {
         &self.wanted
     }
 
     /// Who bears or provides a name.
-    pub fn bearers<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a Package> + 's {
-        let start = self.bearers.partition_point(|(other, _)| *other < name);
-        let rest = self.bearers.get(start..).unwrap_or_default();
-        rest.iter()
-            .take_while(move |(other, _)| *other == name)
-            .map(|(_, package)| *package)
+    pub fn bearers(&self, name: &str) -> impl Iterator<Item = &'a Package> + '_ {
+        let bearers = self.bearers.of(name).iter();
+        bearers.filter_map(|(_, place)| self.all.get(*place))
     }
 
     /// Whether something installed bears or provides a name.
     pub fn has(&self, name: &str) -> bool {
-        self.bearers(name).next().is_some()
+        !self.bearers.of(name).is_empty()
+    }
+
+    /// Whether something of a part bears or provides a name.
+    pub fn has_in(&self, part: &Part, name: &str) -> bool {
+        let bearers = self.bearers.of(name).iter();
+        let mut numbers = bearers.filter_map(|(_, place)| self.numbers.get(*place));
+        numbers.any(|number| part.has(*number))
     }
 
     /// The package's name for one that may have an ABI suffix.
-    pub fn bare_name<'s>(&'s self, name: &'s str) -> &'s str {
+    pub fn bare_name(&self, name: &'a str) -> &'a str {
         let mut bearers = self.bearers(name);
         let same = bearers.find(|package| package.abi_name == name);
         same.map_or(name, |package| &package.name)
     }
 
+    /// Looks up names for [`Present::closure`].
+    pub fn roots<'r>(&self, names: impl IntoIterator<Item = &'r &'r str>) -> Roots {
+        let names = names.into_iter();
+        Roots(names.map(|name| self.bearers.range(name)).collect())
+    }
+
     /// The packages called `roots` and all that they need as things are today, `roots` included.
-    /// `counts` says whether a package may stand for a name that it bears or provides.
-    pub fn closure<'s>(
-        &'s self,
-        roots: impl IntoIterator<Item = &'s str>,
-        counts: &dyn Fn(&Package, &str) -> bool,
-    ) -> BTreeSet<&'s str> {
-        let mut seen = BTreeSet::new();
-        let mut open: Vec<&str> = roots.into_iter().collect();
-        while let Some(name) = open.pop() {
-            for package in self.bearers(name).filter(|package| counts(package, name)) {
-                if seen.insert(package.name.as_str()) {
-                    open.extend(package.depends.iter().map(String::as_str));
+    /// `counts` says whether a package, given with its number, may stand for a name that it bears
+    /// or provides.
+    pub fn closure(&self, roots: &Roots, counts: &dyn Fn(usize, &Package, &str) -> bool) -> Part {
+        let Roots(mut open) = roots.clone();
+        let mut seen = self.none();
+        while let Some(bearers) = open.pop() {
+            for (name, place) in self.bearers.get(bearers).unwrap_or_default() {
+                let package = self.all.get(*place).zip(self.numbers.get(*place));
+                let counting = package.filter(|(package, number)| counts(**number, package, name));
+                if counting.is_some_and(|(_, number)| seen.insert(*number)) {
+                    let needs = self.needs_of.get(*place).cloned();
+                    let needs = needs.and_then(|needs| self.needs.get(needs));
+                    open.extend_from_slice(needs.unwrap_or_default());
                 }
             }
         }
@@ -95,19 +205,18 @@ impl<'a> Present<'a> {
 
     /// The closure in which a package counts only under its own name: one that merely provides a
     /// name may be the owner's choice among several.
-    pub fn closure_by_name<'s>(
-        &'s self,
-        roots: impl IntoIterator<Item = &'s str>,
-    ) -> BTreeSet<&'s str> {
-        self.closure(roots, &|package, name| package.bears(name))
+    pub fn closure_by_name(&self, roots: &Roots) -> Part {
+        self.closure(roots, &|_, package, name| package.bears(name))
     }
 
-    /// Which of `packages` depend on the package called `name`, besides itself.
-    pub fn needed_by(&self, name: &str, packages: &BTreeSet<&str>) -> Vec<String> {
+    /// Which packages of a part depend on the package called `name`, besides itself.
+    pub fn needed_by(&self, name: &str, part: &Part) -> Vec<String> {
         let Some(package) = self.package(name) else {
             return Vec::new();
         };
-        let users = packages.iter().filter_map(|user| self.package(user));
+        let users = self.packages().enumerate();
+        let users = users.filter(|(number, _)| part.has(*number));
+        let users = users.map(|(_, user)| user);
         users
             .filter(|user| user.name != name && user.depends.iter().any(|d| package.bears(d)))
             .map(|user| user.name.clone())

@@ -3,7 +3,8 @@
 use super::super::error::Error;
 use super::super::index as reader;
 use super::{told, Pieces};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::Names;
+use std::collections::BTreeMap;
 
 /// Any bytes as a package index and as upstream's profiles: where they are JSON, what is found is what
 /// serde_json finds; and it never matters in which pieces they come.
@@ -11,7 +12,7 @@ pub fn index(data: &[u8]) {
     let map = serde_json::from_slice::<BTreeMap<String, String>>(data);
     let map = map.unwrap_or_default();
     let some = map.keys().step_by(2).map(String::as_str);
-    let some: BTreeSet<&str> = some.chain(["luci", "base-files"]).collect();
+    let some: Names<'_> = some.chain(["luci", "base-files"]).collect();
     let nested = [b"{\"more\":[{}],\"packages\":", data, b"}"].concat();
     if let Err(error) = versions(data, false, &some) {
         told(error);
@@ -32,14 +33,11 @@ pub fn index(data: &[u8]) {
                 continue;
             }
         };
-        assert!(
-            found.keys().all(|name| some.contains(name.as_str())),
-            "{flat}"
-        );
+        assert!(found.keys().all(|name| some.has(name)), "{flat}");
         assert!(seen >= map.len() && seen >= found.len());
         // Of doubles and of half characters each makes something else.
         if seen == map.len() && !map.is_empty() && !has_halves(data) {
-            let wanted = map.iter().filter(|(name, _)| some.contains(name.as_str()));
+            let wanted = map.iter().filter(|(name, _)| some.has(name));
             assert!(wanted.eq(found.iter()));
         }
     }
@@ -48,11 +46,13 @@ pub fn index(data: &[u8]) {
 
 type Found = Result<(usize, BTreeMap<String, String>), Error>;
 
-fn versions(data: &[u8], flat: bool, names: &BTreeSet<&str>) -> Found {
+fn versions(data: &[u8], flat: bool, names: &Names<'_>) -> Found {
     let read = |size: usize| {
-        let mut found = BTreeMap::new();
-        let seen = reader::versions(&mut Pieces(data, size), flat, names, &mut found)?;
-        Ok::<_, Error>((seen, found))
+        let mut found = reader::Found::of(names);
+        let seen = reader::versions(&mut Pieces(data, size), flat, &mut found)?;
+        let found = found.versions().into_iter();
+        let found = found.map(|(name, version)| (name.to_owned(), version));
+        Ok::<_, Error>((seen, found.collect()))
     };
     let whole = read(data.len().max(1));
     assert_eq!(format!("{whole:?}"), format!("{:?}", read(3)));
