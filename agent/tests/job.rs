@@ -10,6 +10,7 @@ use asu::api::{DeviceInfo, Plan, Verdict};
 use asu::error::{Error, Kind};
 use asu::job::{Event, Order, Task};
 use asu::upgrade::feeds::Feeds;
+use asu::upgrade::installed::{Installed, Package};
 use asu::upgrade::Inputs;
 use plan_case::Case;
 use serde_json::json;
@@ -199,13 +200,15 @@ fn prepared(reply: Reply, current: bool) -> (Plan, Vec<Request>) {
     if current {
         inputs.device.running.version = "24.10.2".to_owned();
         inputs.device.running.revision = "r28739-d9340319c6".to_owned();
-        inputs
-            .installed
-            .packages
-            .retain(|package| package.name != "ppp");
-        for package in &mut inputs.installed.packages {
-            package.version = "2".to_owned();
+        let mut installed = Installed::new(&inputs.installed.database);
+        let packages = inputs.installed.packages();
+        for package in packages.filter(|package| package.name != "ppp") {
+            installed.push(&Package {
+                version: "2",
+                ..package
+            });
         }
+        inputs.installed = installed;
     }
     let Event::Plan(plan) = run(Task::Check, inputs) else {
         panic!("no plan")
@@ -299,7 +302,12 @@ fn names_that_can_not_stand_in_an_address() {
             _ => answer(request, "2", &then()),
         });
         let mut inputs = inputs(&server);
-        inputs.installed.packages[0].name = name.to_owned();
+        let mut installed = Installed::new(&inputs.installed.database);
+        for (place, package) in inputs.installed.packages().enumerate() {
+            let name = if place == 0 { name } else { package.name };
+            installed.push(&Package { name, ..package });
+        }
+        inputs.installed = installed;
         let Event::Plan(_) = run(Task::Check, inputs) else {
             panic!("no plan")
         };
@@ -340,14 +348,16 @@ fn versions_of_many_packages() {
             },
         );
         let mut inputs = inputs(&server);
-        let packages = &mut inputs.installed.packages;
-        let luci = packages.iter().find(|package| package.name == "luci");
-        let luci = luci.expect("luci").clone();
-        packages.extend((0..1000).map(|number| {
-            let mut package = luci.clone();
-            package.name = format!("a-package-with-number-{number}");
-            package
-        }));
+        let mut installed = inputs.installed.clone();
+        let mut packages = inputs.installed.packages();
+        let luci = packages.find(|package| package.name == "luci");
+        let luci = luci.expect("luci");
+        for number in 0..1000 {
+            let name = &format!("a-package-with-number-{number}");
+            installed.push(&Package { name, ..luci });
+        }
+        drop(packages);
+        inputs.installed = installed;
         let Event::Plan(plan) = run(Task::Check, inputs) else {
             panic!("no plan")
         };

@@ -197,8 +197,9 @@ proptest! {
         let Some(request) = &plan.request else { return Ok(()) };
         let asked: BTreeSet<&str> =
             request.packages.iter().chain(request.packages_versions.keys()).map(String::as_str).collect();
-        for package in case.inputs().installed.packages.iter().filter(|package| package.wanted) {
-            let name = package.name.as_str();
+        let installed = case.inputs().installed;
+        for package in installed.packages().filter(|package| package.wanted) {
+            let name = package.name;
             prop_assert!(
                 asked.contains(name) || renamed.contains(name) || told.contains(name),
                 "{} is dropped silently: {:#?}", name, Expected::of(&planned)
@@ -210,7 +211,7 @@ proptest! {
             let kept_away = defaults.removed_by_user.iter().any(|d| d == name)
                 || defaults.replaced.iter().any(|r| r.default == name && asked.contains(r.by.as_str()));
             prop_assert!(
-                asked.contains(name) || kept_away || told.contains(name) || case.inputs().installed.packages.iter().any(|p| p.name == name || p.provides.iter().any(|other| other == name)),
+                asked.contains(name) || kept_away || told.contains(name) || installed.packages().any(|p| p.name == name || p.provides.iter().any(|other| other == name)),
                 "The default {} is left out silently: {:#?}", name, Expected::of(&planned)
             );
         }

@@ -5,7 +5,7 @@ use super::build::Built;
 use super::device::Installed;
 use super::plan::{BuildRequest, Planned};
 use crate::api::{CheckResult, ImageCheck, RequestBody};
-use crate::sorted::Map;
+use crate::sorted::{Map, Names};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -147,7 +147,18 @@ impl Promise {
             ));
         }
         let names = asked.packages_versions.keys().chain(&asked.packages);
-        let missing = names.filter(|name| !self.has(name, installed, server_changes));
+        let in_image = |name: &str| self.manifest.contains_key(name);
+        let there = installed
+            .packages()
+            .filter(|package| in_image(package.name));
+        let provided: Names<'_> = there.flat_map(|package| package.provides.iter()).collect();
+        // By its name, by the name the server gives it, or by something installed now that provides
+        // it and is in the image too.
+        let has = |name: &str| {
+            let new = server_changes.get(name);
+            in_image(name) || new.is_some_and(|new| in_image(new)) || provided.has(name)
+        };
+        let missing = names.filter(|name| !has(name));
         let missing: Vec<&str> = missing.map(String::as_str).collect();
         if !missing.is_empty() {
             return Some(format!(
@@ -168,18 +179,6 @@ impl Promise {
         }
         None
     }
-
-    /// By its name, by the name the server gives it, or by something installed now that provides
-    /// it and is in the image too.
-    fn has(&self, name: &str, installed: &Installed, server_changes: &Map<&str, &str>) -> bool {
-        let in_image = |name: &str| self.manifest.contains_key(name);
-        let provides = |package: &super::device::Package| {
-            in_image(&package.name) && package.provides.iter().any(|provided| provided == name)
-        };
-        in_image(name)
-            || server_changes.get(name).is_some_and(|new| in_image(new))
-            || installed.packages.iter().any(provides)
-    }
 }
 
 fn listed(names: &[&str]) -> String {
@@ -198,7 +197,7 @@ fn listed(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upgrade::device::Package;
+    use crate::upgrade::installed::{Package, Words};
 
     fn promise() -> Promise {
         let names = |names: &[&str]| {
@@ -226,14 +225,12 @@ mod tests {
     }
 
     fn judge(promise: &Promise) -> ImageCheck {
-        let installed = Installed {
-            packages: vec![Package {
-                name: "nftables-json".into(),
-                provides: vec!["nftables".into()],
-                ..Package::default()
-            }],
-            ..Installed::default()
-        };
+        let mut installed = Installed::default();
+        installed.push(&Package {
+            name: "nftables-json",
+            provides: Words("nftables"),
+            ..Package::default()
+        });
         let changes = Map::from(vec![("auc", "owut")]);
         promise.check(&installed, &changes)
     }

@@ -19,7 +19,7 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged<'_>) -> PackageChan
     let stays = stays(sides, merged, &names);
     let mut unneeded = Vec::new();
     for (number, package) in present.packages().enumerate() {
-        let (name, from) = (package.name.as_str(), &package.version);
+        let (name, from) = (package.name, package.version);
         if let Some(to) = merged.renamed.get(name) {
             changes.renamed.push(Renamed {
                 from: name.to_owned(),
@@ -42,7 +42,7 @@ pub(super) fn changes(sides: &Sides<'_>, merged: &mut Merged<'_>) -> PackageChan
         }
         changes.gone.push(NamedVersion {
             name: name.to_owned(),
-            version: from.clone(),
+            version: from.to_owned(),
         });
     }
     changes.new = new(sides, merged, &stays);

@@ -15,7 +15,7 @@ impl Merge<'_, '_> {
         let provided = |name: &str| {
             let mut bearers = sides.present.bearers(name);
             sides.present.package(name).is_none()
-                && bearers.any(|package| sides.available.has(&package.name))
+                && bearers.any(|package| sides.available.has(package.name))
         };
         let has = |name: &str| sides.available.has(name) || sides.now.has(name) || provided(name);
         let mut absent = self.additions.clone();

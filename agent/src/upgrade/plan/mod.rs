@@ -101,25 +101,16 @@ impl Planned {
 
 /// All names about which the release's index has to be asked.
 pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> Names<'a> {
-    let installed = inputs
-        .installed
-        .packages
-        .iter()
-        .map(|package| &package.name);
+    let installed = inputs.installed.packages().map(|package| package.name);
     let defaults = offer.profile.default_packages.iter();
     let wishes = inputs.settings.add.iter().chain(&inputs.choice.add);
     let renamed = offer
         .package_changes
         .iter()
         .filter_map(|change| change.target.as_ref());
-    let names = installed
-        .chain(defaults)
-        .chain(&offer.profile.device_packages);
-    names
-        .chain(wishes)
-        .chain(renamed)
-        .map(String::as_str)
-        .collect()
+    let names = defaults.chain(&offer.profile.device_packages);
+    let names = names.chain(wishes).chain(renamed).map(String::as_str);
+    installed.chain(names).collect()
 }
 
 /// Plans: `then` are the running release's default packages, `available` what the index answered

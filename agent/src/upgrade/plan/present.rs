@@ -7,7 +7,7 @@ use std::ops::Range;
 /// The installed packages by name.
 pub(super) struct Present<'a> {
     /// As the database has them.
-    all: &'a [Package],
+    all: Vec<Package<'a>>,
     /// Name → place in `all`; of several ABI versions of one library that of the last, which is
     /// the newest.
     packages: Map<usize, &'a str>,
@@ -59,19 +59,19 @@ impl Part {
 
 impl<'a> Present<'a> {
     pub fn new(installed: &'a Installed) -> Self {
-        let all = installed.packages.as_slice();
+        let all: Vec<Package<'_>> = installed.packages().collect();
         let mut names = Vec::new();
         for (place, package) in all.iter().enumerate() {
-            names.push((package.name.as_str(), place));
+            names.push((package.name, place));
             if !package.abi_name.is_empty() {
-                names.push((package.abi_name.as_str(), place));
+                names.push((package.abi_name, place));
             }
-            names.extend(package.provides.iter().map(|name| (name.as_str(), place)));
+            names.extend(package.provides.iter().map(|name| (name, place)));
         }
-        let places = all.iter().map(|package| package.name.as_str()).zip(0..);
+        let places = all.iter().map(|package| package.name).zip(0..);
         let mut present = Present {
-            all,
             packages: places.collect(),
+            all,
             bearers: Index::from(names),
             numbers: Vec::new(),
             needs: Vec::new(),
@@ -88,7 +88,7 @@ impl<'a> Present<'a> {
         let mut wanted = self.none();
         self.numbers = self.numbers();
         for (package, number) in self.all.iter().zip(&self.numbers) {
-            if package.wanted && !packages::is_pseudo(&package.name) {
+            if package.wanted && !packages::is_pseudo(package.name) {
                 wanted.insert(*number);
             }
             let start = self.needs.len();
@@ -112,8 +112,8 @@ impl<'a> Present<'a> {
             }
         }
         let numbers = self.all.iter().zip(numbers);
-        let number = |(package, known): (&Package, Option<usize>)| {
-            known.or_else(|| self.packages.position(&package.name))
+        let number = |(package, known): (&Package<'_>, Option<usize>)| {
+            known.or_else(|| self.packages.position(package.name))
         };
         numbers
             .map(|pair| number(pair).unwrap_or_default())
@@ -121,14 +121,14 @@ impl<'a> Present<'a> {
     }
 
     /// Each name once, in the order of names, which is that of the numbers.
-    pub fn packages(&self) -> impl Iterator<Item = &'a Package> + '_ {
+    pub fn packages(&self) -> impl Iterator<Item = &Package<'a>> {
         self.packages
             .values()
             .filter_map(|place| self.all.get(*place))
     }
 
     /// By its name without ABI suffix.
-    pub fn package(&self, name: &str) -> Option<&'a Package> {
+    pub fn package(&self, name: &str) -> Option<&Package<'a>> {
         self.all.get(*self.packages.get(name)?)
     }
 
@@ -153,7 +153,7 @@ impl<'a> Present<'a> {
     }
 
     /// Who bears or provides a name.
-    pub fn bearers(&self, name: &str) -> impl Iterator<Item = &'a Package> + '_ {
+    pub fn bearers(&self, name: &str) -> impl Iterator<Item = &Package<'a>> {
         let bearers = self.bearers.of(name).iter();
         bearers.filter_map(|(_, place)| self.all.get(*place))
     }
@@ -174,7 +174,7 @@ impl<'a> Present<'a> {
     pub fn bare_name(&self, name: &'a str) -> &'a str {
         let mut bearers = self.bearers(name);
         let same = bearers.find(|package| package.abi_name == name);
-        same.map_or(name, |package| &package.name)
+        same.map_or(name, |package| package.name)
     }
 
     /// Looks up names for [`Present::closure`].
@@ -186,7 +186,11 @@ impl<'a> Present<'a> {
     /// The packages called `roots` and all that they need as things are today, `roots` included.
     /// `counts` says whether a package, given with its number, may stand for a name that it bears
     /// or provides.
-    pub fn closure(&self, roots: &Roots, counts: &dyn Fn(usize, &Package, &str) -> bool) -> Part {
+    pub fn closure(
+        &self,
+        roots: &Roots,
+        counts: &dyn Fn(usize, &Package<'_>, &str) -> bool,
+    ) -> Part {
         let Roots(mut open) = roots.clone();
         let mut seen = self.none();
         while let Some(bearers) = open.pop() {
@@ -219,7 +223,7 @@ impl<'a> Present<'a> {
         let users = users.map(|(_, user)| user);
         users
             .filter(|user| user.name != name && user.depends.iter().any(|d| package.bears(d)))
-            .map(|user| user.name.clone())
+            .map(|user| user.name.to_owned())
             .collect()
     }
 }

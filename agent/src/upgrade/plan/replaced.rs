@@ -19,11 +19,11 @@ impl Merge<'_, '_> {
             }
             let in_its_place = names.iter().flat_map(|name| present.bearers(name));
             let in_its_place =
-                in_its_place.filter(|package| package.wanted || self.additions.has(&package.name));
+                in_its_place.filter(|package| package.wanted || self.additions.has(package.name));
             let by: Map<&str, &str> = in_its_place
                 .map(|package| {
-                    let name = package.name.as_str();
-                    (name, *self.out.renamed.get(name).unwrap_or(&name))
+                    let new = self.out.renamed.get(package.name);
+                    (package.name, *new.unwrap_or(&package.name))
                 })
                 .collect();
             let Some((old, _)) = by.first() else {

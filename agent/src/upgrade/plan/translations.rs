@@ -14,25 +14,26 @@ const LONGEST_LANGUAGE: usize = 7;
 /// new name: `luci-i18n-opkg-de` is `luci-i18n-package-manager-de`, as `luci-app-opkg` is
 /// `luci-app-package-manager`. The public server changes that one in requests by itself.
 pub fn name_translations(offer: &mut Offer, installed: &Installed) {
+    let names = installed.packages().map(|package| package.name);
+    let names: Vec<&str> = names.filter(|name| name.starts_with(TRANSLATION)).collect();
     let listed = offer.package_changes.iter();
-    let more = listed.flat_map(|change| translations(change, installed));
+    let more = listed.flat_map(|change| translations(change, &names));
     let more: Vec<PackageChange> = more.collect();
     offer.package_changes.extend(more);
 }
 
-fn translations(change: &PackageChange, installed: &Installed) -> Vec<PackageChange> {
+fn translations(change: &PackageChange, names: &[&str]) -> Vec<PackageChange> {
     let old = change.source.strip_prefix(APPLICATION);
     let new = change.target.as_ref();
     let new = new.and_then(|target| target.strip_prefix(APPLICATION));
     let (Some(old), Some(new)) = (old, new) else {
         return Vec::new();
     };
-    let names = installed.packages.iter().map(|package| &package.name);
-    let renamed = names.filter_map(|name| {
+    let renamed = names.iter().filter_map(|name| {
         let language = name.strip_prefix(TRANSLATION)?.strip_prefix(old)?;
         let language = language.strip_prefix('-')?;
         (language.len() <= LONGEST_LANGUAGE).then(|| PackageChange {
-            source: name.clone(),
+            source: (*name).to_owned(),
             target: Some(format!("{TRANSLATION}{new}-{language}")),
             revision: change.revision,
             mandatory: false,
