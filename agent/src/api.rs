@@ -4,19 +4,19 @@
 //! Times are seconds since 1970, sizes are bytes.
 
 use crate::error::Error;
-use serde::{Deserialize, Serialize};
+use crate::json::{Decode, Encode};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The answer of `packagelist`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct PackageList {
     /// Package name without ABI suffix → version.
     pub packages: BTreeMap<String, String>,
 }
 
 /// The answer of `info`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Info {
     /// This program.
     pub agent: AgentInfo,
@@ -33,7 +33,7 @@ pub struct Info {
 }
 
 /// Which agent answers.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct AgentInfo {
     /// Version of the program.
     pub version: String,
@@ -42,7 +42,7 @@ pub struct AgentInfo {
 }
 
 /// The hardware and the kind of image it wants.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct DeviceInfo {
     /// As the firmware names the board, `tplink,archer-c7-v2`.
     pub board_name: String,
@@ -61,7 +61,7 @@ pub struct DeviceInfo {
 }
 
 /// The running system.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Running {
     /// `OpenWrt`.
     pub distribution: String,
@@ -74,7 +74,7 @@ pub struct Running {
 }
 
 /// A release and the exact build of it.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Release {
     /// `24.10.2`
     pub version: String,
@@ -83,7 +83,7 @@ pub struct Release {
 }
 
 /// Bytes that are free.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Memory {
     /// MemAvailable.
     pub available: u64,
@@ -92,19 +92,19 @@ pub struct Memory {
 }
 
 /// The answer of `versions`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Versions {
     /// Newest branch first.
     pub branches: Vec<Branch>,
     /// What runs now.
     pub running: Release,
     /// Which server answered.
-    #[serde(default)]
+    #[field(optional)]
     pub server: String,
 }
 
 /// A branch that the server builds for this router's target.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Branch {
     /// `24.10`
     pub name: String,
@@ -115,7 +115,7 @@ pub struct Branch {
 }
 
 /// The answer of `status`, and what subscribers are told.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Status {
     /// The running or the last job.
     pub job: Option<Job>,
@@ -130,7 +130,7 @@ pub struct Status {
 }
 
 /// A job: from asking for an image to flashing it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Job {
     /// Counts up; unique as long as /tmp lives.
     pub id: u32,
@@ -165,20 +165,20 @@ pub struct Job {
 }
 
 /// How far a job is to go.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Goal {
     /// To a verified image.
+    #[default]
     Download,
     /// To a flashed one.
     Upgrade,
 }
 
 /// Where a job is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Phase {
     /// Looks for what the server has and plans.
+    #[default]
     Checking,
     /// Sends the request.
     Requesting,
@@ -203,7 +203,7 @@ pub enum Phase {
 }
 
 /// The verified image in hand.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Image {
     /// Below /tmp.
     pub path: String,
@@ -224,7 +224,7 @@ pub struct Image {
 }
 
 /// One check of an image.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct ImageCheck {
     /// `size sha256 request metadata signature rebuilders validation memory`
     pub name: String,
@@ -235,8 +235,7 @@ pub struct ImageCheck {
 }
 
 /// What came of a check.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum CheckResult {
     /// As it should be.
     Pass,
@@ -245,11 +244,12 @@ pub enum CheckResult {
     /// Never to be flashed.
     Fail,
     /// Not looked at; the detail says why.
+    #[default]
     Skipped,
 }
 
 /// The answer of `verify`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Verification {
     /// What was looked at.
     pub checks: Vec<ImageCheck>,
@@ -258,7 +258,7 @@ pub struct Verification {
 }
 
 /// The last check for an upgrade.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Check {
     /// It is still under way.
     pub running: bool,
@@ -271,7 +271,7 @@ pub struct Check {
 }
 
 /// An upgrade of the past.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Upgrade {
     /// What ran before.
     pub from: Release,
@@ -286,16 +286,15 @@ pub struct Upgrade {
     /// Whether the settings were kept.
     pub kept_settings: bool,
     /// Packages that the owner went without, because the release did not have them.
-    #[serde(default)]
+    #[field(optional)]
     pub left_out: Vec<String>,
     /// What the upgrade server is told of it; null where the owner does not want that.
-    #[serde(default)]
     pub report: Option<Report>,
 }
 
 /// What an upgrade server is told of an upgrade: the releases and the result that stand beside it,
 /// and this, but for the server itself.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Report {
     /// The one that built the image.
     pub server: String,
@@ -308,10 +307,10 @@ pub struct Report {
 }
 
 /// Where a [`Report`] is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum ReportState {
     /// It is still to be sent.
+    #[default]
     Waiting,
     /// The server has it.
     Sent,
@@ -322,19 +321,19 @@ pub enum ReportState {
 }
 
 /// What came of a flashed image.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Outcome {
     /// Everything is as promised.
     Confirmed,
     /// It runs, but not everything is as promised.
     Differs,
     /// The old system runs still.
+    #[default]
     NotApplied,
 }
 
 /// Something that is not as promised.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Difference {
     /// `version`, `revision` or `package`.
     pub kind: DifferenceKind,
@@ -347,10 +346,10 @@ pub struct Difference {
 }
 
 /// What a [`Difference`] is about.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum DifferenceKind {
     /// Of the running system.
+    #[default]
     Version,
     /// Of the running system.
     Revision,
@@ -359,7 +358,7 @@ pub enum DifferenceKind {
 }
 
 /// What the owner should know.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Notice {
     /// For programs.
     pub kind: NoticeKind,
@@ -370,10 +369,10 @@ pub struct Notice {
 }
 
 /// What a [`Notice`] is about.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum NoticeKind {
     /// Something newer is there.
+    #[default]
     UpgradeAvailable,
     /// An upgrade was confirmed.
     Upgraded,
@@ -382,14 +381,14 @@ pub enum NoticeKind {
 }
 
 /// The answer of `history`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct History {
     /// Newest first.
     pub upgrades: Vec<Upgrade>,
 }
 
 /// What an upgrade would change, and exactly what would be asked of the server (design section 5).
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Plan {
     /// Which server was asked.
     pub server: String,
@@ -405,7 +404,7 @@ pub struct Plan {
     pub defaults: Defaults,
     /// What is asked for as a change to the release's default packages: `x` comes besides, `-x`
     /// does not come (the form that firmware-selector.openwrt.org takes).
-    #[serde(default)]
+    #[field(optional)]
     pub selection: Vec<String>,
     /// Sentences about everything that is not as one would expect.
     pub notes: Vec<String>,
@@ -414,7 +413,7 @@ pub struct Plan {
 }
 
 /// The release a plan leads to.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Target {
     /// `24.10.2`
     pub version: String,
@@ -429,8 +428,7 @@ pub struct Target {
 }
 
 /// A plan in one word.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Verdict {
     /// Nothing to do.
     Current,
@@ -441,11 +439,12 @@ pub enum Verdict {
     /// An older release.
     Downgrade,
     /// It can't be done as things are.
+    #[default]
     Blocked,
 }
 
 /// What would change, package by package.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct PackageChanges {
     /// Newer versions.
     pub upgrade: Vec<VersionChange>,
@@ -478,7 +477,7 @@ impl PackageChanges {
 }
 
 /// A package whose version changes.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct VersionChange {
     /// Package.
     pub name: String,
@@ -489,7 +488,7 @@ pub struct VersionChange {
 }
 
 /// A package and its version.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct NamedVersion {
     /// Package.
     pub name: String,
@@ -498,7 +497,7 @@ pub struct NamedVersion {
 }
 
 /// A package that has another name in the target.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Renamed {
     /// Name now.
     pub from: String,
@@ -507,7 +506,7 @@ pub struct Renamed {
 }
 
 /// A wanted package that the target does not have.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Missing {
     /// Package.
     pub name: String,
@@ -516,7 +515,7 @@ pub struct Missing {
 }
 
 /// What the release itself brings.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Defaults {
     /// New default packages.
     pub added: Vec<String>,
@@ -527,7 +526,7 @@ pub struct Defaults {
 }
 
 /// A default package with something else in its place.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Replaced {
     /// The default package.
     pub default: String,
@@ -536,7 +535,7 @@ pub struct Replaced {
 }
 
 /// The body of `POST /api/v1/build`, as the upgrade server documents it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct RequestBody {
     /// `openwrt`
     pub distro: String,
@@ -549,30 +548,30 @@ pub struct RequestBody {
     /// `tplink_archer-c7-v2`
     pub profile: String,
     /// Names, where not every version is known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub packages: Vec<String>,
     /// Names with the versions that the index promised.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[field(sparse)]
     pub packages_versions: BTreeMap<String, String>,
     /// Whether the list is the whole truth (and defaults not in it are removed).
     pub diff_packages: bool,
     /// A script for the first boot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub defaults: Option<String>,
     /// Size of the root file system in MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub rootfs_size_mb: Option<u32>,
     /// `squashfs`, `ext4`, where the device has both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub filesystem: Option<String>,
     /// Further feeds: name → URL.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[field(sparse)]
     pub repositories: BTreeMap<String, String>,
     /// `append`: besides the server's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub repositories_mode: Option<String>,
     /// The keys of those feeds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub repository_keys: Vec<String>,
     /// Who asks: `asu/0.1.0`.
     pub client: String,

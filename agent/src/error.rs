@@ -3,8 +3,8 @@
 //! Every layer has an enum of its own; on its way to the bus or the terminal it becomes this
 //! [`Error`]: a kind for programs, a sentence for people and the raw words of other programs.
 
+use crate::json::{Decode, Encode};
 use core::fmt;
-use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 
 /// At most so much of other programs' output travels with an error: enough for the end of an
@@ -12,8 +12,7 @@ use std::io::ErrorKind;
 const DETAIL_LIMIT: usize = 8 * 1024;
 
 /// The machine-readable kind of an error (`error.kind` on the bus).
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Kind {
     /// The caller asked for something that makes no sense.
     Usage,
@@ -52,6 +51,7 @@ pub enum Kind {
     /// Somebody cancelled.
     Cancelled,
     /// A fault of this program, or of the system below it.
+    #[default]
     Internal,
 }
 
@@ -70,17 +70,17 @@ impl Kind {
 }
 
 /// An error as it crosses the bus: `{kind, message, detail}`, and `retry_after` where a server said so.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub struct Error {
     /// For programs.
     pub kind: Kind,
     /// One sentence or two which a router owner understands, with what to do.
     pub message: String,
     /// The last words of another program (stdout, stderr, an answer), at most 8 KiB, or empty.
-    #[serde(default)]
+    #[field(optional)]
     pub detail: String,
     /// How many seconds a server wants to be left alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub retry_after: Option<u64>,
 }
 
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn kinds_are_lower_case_words() {
-        let text = serde_json::to_string(&Error::new(Kind::Overloaded, "x")).unwrap();
+        let text = crate::json::text(&Error::new(Kind::Overloaded, "x")).unwrap();
         assert_eq!(text, r#"{"kind":"overloaded","message":"x","detail":""}"#);
     }
 }

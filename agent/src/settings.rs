@@ -4,9 +4,9 @@
 //! section is unset, the option of the same name in an `owut` section counts.
 
 use crate::error::{Error, Kind};
+use crate::json::{Decode, Encode};
 use crate::paths::Paths;
 use crate::uci::{self, Section};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::str::FromStr;
@@ -16,8 +16,7 @@ pub const FILE: &str = "/etc/config/attendedsysupgrade";
 
 /// What the owner makes of images for which nobody vouches whom the router trusts (option
 /// `signature`). A bad signature and a revoked key are refused whatever is set.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum SignaturePolicy {
     /// Nothing.
     Off,
@@ -29,7 +28,7 @@ pub enum SignaturePolicy {
 }
 
 /// What the owner set, with defaults for what was left open.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Settings {
     /// URLs in the order in which they are tried.
     pub servers: Vec<String>,
@@ -40,7 +39,7 @@ pub struct Settings {
     /// What an image without a good signature is worth.
     pub signature: SignaturePolicy,
     /// Whether the upgrade server is told what came of an upgrade.
-    #[serde(default)]
+    #[field(optional)]
     pub report: bool,
     /// A line after login.
     pub login_notice: bool,
@@ -61,7 +60,7 @@ pub struct Settings {
     /// URL of a proxy.
     pub proxy: Option<String>,
     /// Hosts that are asked without it.
-    #[serde(default)]
+    #[field(optional)]
     pub no_proxy: Vec<String>,
     /// Packages to add.
     pub add: Vec<String>,
@@ -82,13 +81,13 @@ pub struct Settings {
     /// Milliseconds between two questions about a build.
     pub poll_interval: Option<u32>,
     /// Where the command line puts a downloaded image.
-    #[serde(skip)]
+    #[field(skip)]
     pub image: Option<String>,
     /// How much the command line says: above 0 more, below 0 less.
-    #[serde(skip)]
+    #[field(skip)]
     pub verbosity: i32,
     /// Whether the command line writes down what it was told.
-    #[serde(skip)]
+    #[field(skip)]
     pub keep_files: bool,
 }
 

@@ -2,9 +2,8 @@
 
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::json;
+use crate::json::{self, Decode, Encode};
 use crate::text::say;
-use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -32,7 +31,7 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes `value` so that after a power cut either the old or the new file is there.
-pub fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+pub fn write(path: &Path, value: &dyn Encode) -> Result<(), Error> {
     write_bytes(path, json::text(value)?.as_bytes())
 }
 
@@ -69,7 +68,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Reads what [`write`] wrote; `None` when there is nothing.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub fn read<T: Decode + Default>(path: &Path) -> Result<Option<T>, Error> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(file) => file
@@ -79,7 +78,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(path, "read", &error)),
     };
-    let understood = json::parse(&bytes).and_then(json::read);
+    let understood = json::from_text(&bytes);
     understood.map(Some).map_err(|error| {
         let sentence = format!("{} is damaged: {error}", path.display());
         Error::new(Kind::Storage, sentence)
@@ -88,7 +87,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
 
 /// Reads a record that must not stand in the way: one that can't be understood (half a file after a
 /// power cut, one of another version) is set aside as `NAME.damaged` and said in the log.
-pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub fn read_record<T: Decode + Default>(path: &Path) -> Result<Option<T>, Error> {
     read(path).or_else(|error| {
         let aside = path.with_extension("damaged");
         fs::rename(path, &aside).map_err(|error| Error::file(path, "set aside", &error))?;

@@ -49,6 +49,11 @@ pub struct Malformed {
 
 /// The sections of a file in their order.
 pub fn parse(text: &str) -> Result<Vec<Section>, Malformed> {
+    // To libuci a line ends there, and what comes behind it says something else.
+    if let Some((before, _)) = text.split_once('\0') {
+        let line = 1 + before.matches('\n').count();
+        return Err(Malformed { line });
+    }
     let mut sections: Vec<Section> = Vec::new();
     let mut reader = Reader {
         rest: text.chars().peekable(),

@@ -254,7 +254,8 @@ fn a_state_without_a_hash_can_not_be_asked_about() {
 }
 
 fn finished(number: &str) -> Finished {
-    serde_json::from_value(recorded(number)["body"].clone()).unwrap()
+    let body = recorded(number)["body"].to_string();
+    asu::json::from_text(body.as_bytes()).unwrap()
 }
 
 fn device(target: &str, rootfs: &str, boot: &str) -> DeviceInfo {

@@ -39,16 +39,14 @@ fn inputs(server: &StandIn) -> Inputs {
 
 /// Runs the job, and returns what it said last.
 fn run(task: Task, inputs: Inputs) -> Event {
-    let output = run_with(
-        &serde_json::to_vec(&Order {
-            task,
-            inputs,
-            upgrade: None,
-        })
-        .unwrap(),
-    );
+    let order = Order {
+        task,
+        inputs,
+        upgrade: None,
+    };
+    let output = run_with(asu::json::text(&order).unwrap().as_bytes());
     let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    asu::json::from_text(text.lines().last().unwrap().as_bytes()).unwrap()
 }
 
 fn run_with(order: &[u8]) -> Output {
@@ -75,14 +73,14 @@ fn run_with(order: &[u8]) -> Output {
 fn check(server: &StandIn) -> Plan {
     match run(Task::Check, inputs(server)) {
         Event::Plan(plan) => *plan,
-        other => panic!("{}", serde_json::to_string(&other).unwrap()),
+        other => panic!("{}", asu::json::text(&other).unwrap()),
     }
 }
 
 fn failed(event: Event) -> Error {
     match event {
         Event::Failed(error) => error,
-        other => panic!("{}", serde_json::to_string(&other).unwrap()),
+        other => panic!("{}", asu::json::text(&other).unwrap()),
     }
 }
 
@@ -425,7 +423,7 @@ fn the_running_file_system_is_built_where_it_is_the_devices_own() {
         match run(Task::Check, inputs) {
             Event::Plan(plan) => Ok(plan.request.unwrap().filesystem),
             Event::Failed(error) => Err(error),
-            other => panic!("{}", serde_json::to_string(&other).unwrap()),
+            other => panic!("{}", asu::json::text(&other).unwrap()),
         }
     };
     assert_eq!(asked("ext4", None).unwrap().as_deref(), Some("ext4"));
@@ -461,7 +459,7 @@ fn feeds_go_where_the_server_takes_them() {
         };
         match run(Task::Check, inputs) {
             Event::Plan(plan) => (plan.request.unwrap(), plan.notes.join(" ")),
-            other => panic!("{}", serde_json::to_string(&other).unwrap()),
+            other => panic!("{}", asu::json::text(&other).unwrap()),
         }
     };
     let (request, notes) = asked("opkg");
@@ -523,8 +521,9 @@ fn the_same_plan_is_not_tried_again() {
 
 #[test]
 fn a_job_that_needs_too_much_memory_ends() {
-    // As JSON below the limit on orders, as values far beyond that on memory.
-    let order = format!("[{}0]", "[],".repeat(1_390_000));
+    // As JSON below the limit on orders, as texts far beyond that on memory.
+    let servers = "\"\",".repeat(700_000);
+    let order = format!(r#"{{"inputs": {{"settings": {{"servers": [{servers}""]}}}}}}"#);
     let output = run_with(order.as_bytes());
     assert_eq!(
         output.status.signal(),

@@ -52,7 +52,8 @@ fn versions_sort_by_their_numbers() {
 }
 
 fn overview() -> Overview {
-    serde_json::from_value(recorded("001")["body"].clone()).unwrap()
+    let body = recorded("001")["body"].to_string();
+    asu::json::from_text(body.as_bytes()).unwrap()
 }
 
 fn running(version: &str) -> Running {

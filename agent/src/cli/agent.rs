@@ -5,14 +5,13 @@ use crate::daemon::engine::Engine;
 use crate::daemon::object::{self, Handled};
 use crate::daemon::wait;
 use crate::error::{Error, Kind};
-use crate::json::{self, Value};
+use crate::json::{self, Decode, Encode, Object};
 use crate::paths::Paths;
 use crate::system::signals::Signals;
 use nix::sys::signal::Signal;
-use serde::de::DeserializeOwned;
 use std::os::fd::AsFd;
 use std::time::Duration;
-use ubus::Bus;
+use ubus::{Bus, Payload};
 
 /// How long an answer may take before the question is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,8 +34,8 @@ pub struct Own {
 }
 
 /// No arguments.
-pub fn nothing() -> Value {
-    Value::Object(Default::default())
+pub fn nothing() -> Object<'static> {
+    Object(&[])
 }
 
 impl Agent {
@@ -66,24 +65,24 @@ impl Agent {
     }
 
     /// Calls a method of the object.
-    pub fn call<T: DeserializeOwned>(
+    pub fn call<T: Decode + Default>(
         &mut self,
         method: &str,
-        arguments: &Value,
+        arguments: &dyn Encode,
     ) -> Result<T, Error> {
-        json::read(self.answer(method, arguments)?)
+        json::from_bus(self.answer(method, arguments)?.as_bytes())
     }
 
-    fn answer(&mut self, method: &str, arguments: &Value) -> Result<Value, Error> {
-        let mut answer = match self {
-            Agent::Daemon(bus) => {
-                json::from_bus(&ask_daemon(bus, method, &json::to_bus(arguments)?)?)?
-            }
-            Agent::Own(own) => own.call(method, arguments)?,
+    fn answer(&mut self, method: &str, arguments: &dyn Encode) -> Result<Payload, Error> {
+        let arguments = json::to_bus(arguments)?;
+        let answer = match self {
+            Agent::Daemon(bus) => ask_daemon(bus, method, &arguments)?.into(),
+            Agent::Own(own) => own.call(method, &arguments)?,
         };
-        match answer.get_mut("error").map(Value::take) {
-            Some(error) => Err(json::read(error)?),
-            None => Ok(answer),
+        match answer.fields().find("error") {
+            Ok(Some(error)) => Err(json::read(error)?),
+            // What is wrong with the message shows when it is read.
+            Ok(None) | Err(_) => Ok(answer),
         }
     }
 
@@ -127,13 +126,13 @@ impl Own {
         })
     }
 
-    fn call(&mut self, method: &str, arguments: &Value) -> Result<Value, Error> {
+    fn call(&mut self, method: &str, arguments: &[u8]) -> Result<Payload, Error> {
         match object::call(&mut self.engine, method, arguments) {
             Handled::Now(reply) => Ok(reply),
             Handled::Later(ticket) => loop {
                 let mut answers = self.engine.answers().into_iter();
                 if let Some((_, answer)) = answers.find(|(answered, _)| *answered == ticket) {
-                    return Ok(object::reply(answer));
+                    return Ok(object::reply(&answer));
                 }
                 self.round()?;
             },

@@ -13,11 +13,9 @@ use crate::api::{
 };
 use crate::daemon::router;
 use crate::error::{Error, Kind};
-use crate::json::{self, Value};
+use crate::json::{Decode, Encode, Object};
 use crate::settings::Settings;
 use crate::upgrade::feeds::Feeds;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,9 +48,9 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
         Command::Cancel => cancel(agent, output),
         Command::History => history(&agent.call("history", &nothing())?, output),
         Command::Clean => {
-            let done: Value = agent.call("clean", &nothing())?;
+            let Cleaned {} = agent.call("clean", &nothing())?;
             if output.is_json() {
-                output.object(&done)?;
+                output.object(&nothing())?;
             }
             output.line("Nothing is left of images and jobs.")?;
             Ok(ExitCode::SUCCESS)
@@ -64,13 +62,17 @@ pub fn run(command: &Command, options: &Options, output: &mut Output) -> Result<
     }
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Decode, Encode)]
 struct Cancelled {
     cancelled: bool,
 }
 
+/// There is nothing to say of it.
+#[derive(Decode, Default)]
+struct Cleaned {}
+
 pub(super) fn ask_plan(agent: &mut Agent, options: &Options) -> Result<Plan, Error> {
-    agent.call("check", &json::value(&options.choice)?)
+    agent.call("check", &options.choice)
 }
 
 /// The image is named behind the command, or by --image as owut has it.
@@ -159,7 +161,7 @@ fn verify(agent: &mut Agent, file: Option<&Path>, output: &mut Output) -> Result
         Some(file) => absolute(file)?,
         None => in_hand(agent)?,
     };
-    let verification: Verification = agent.call("verify", &json!({ "path": path }))?;
+    let verification: Verification = agent.call("verify", &Object(&[("path", &path)]))?;
     if output.is_json() {
         output.object(&verification)?;
     }

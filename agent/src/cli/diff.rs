@@ -6,10 +6,8 @@ use super::output::Output;
 use super::plan;
 use crate::api::{NamedVersion, PackageChanges, PackageList, Plan, Target};
 use crate::error::Error;
-use crate::json;
+use crate::json::{Encode, Object};
 use crate::upgrade::Choice;
-use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -17,7 +15,7 @@ use std::process::ExitCode;
 type Packages = BTreeMap<String, String>;
 
 /// What `--json` prints.
-#[derive(Serialize)]
+#[derive(Encode)]
 struct Diff {
     from: Target,
     to: Target,
@@ -34,7 +32,7 @@ pub fn run(
     options: &Options,
     output: &mut Output,
 ) -> Result<ExitCode, Error> {
-    let all: PackageList = agent.call("packagelist", &json!({ "all": true }))?;
+    let all: PackageList = agent.call("packagelist", &Object(&[("all", &true)]))?;
     let to = plan_for(agent, to, options)?;
     let (before, from) = match from {
         Some(from) => {
@@ -79,7 +77,7 @@ fn plan_for(agent: &mut Agent, version: &str, options: &Options) -> Result<Plan,
         drop_missing: true,
         ..options.choice.clone()
     };
-    agent.call("check", &json::value(&choice)?)
+    agent.call("check", &choice)
 }
 
 /// What is installed once a plan has been carried out.

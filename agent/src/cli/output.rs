@@ -4,9 +4,8 @@
 //! change colours or turn the direction of writing.
 
 use crate::error::{Error, Kind};
-use crate::json;
+use crate::json::{self, Encode, Object};
 use crate::text;
-use serde::Serialize;
 use std::io::{IsTerminal, Write};
 
 /// Standard output and standard error.
@@ -40,7 +39,7 @@ impl Output {
     }
 
     /// Prints an object as JSON.
-    pub fn object(&mut self, object: &impl Serialize) -> Result<(), Error> {
+    pub fn object(&mut self, object: &dyn Encode) -> Result<(), Error> {
         let text = json::text(object)?;
         self.write(&format!("{}\n", text::json(&text)))
     }
@@ -75,13 +74,9 @@ impl Output {
 
     /// Says what went wrong: `{error: {...}}` for programs, else a sentence with what others said.
     pub fn error(&mut self, error: &Error) {
-        #[derive(Serialize)]
-        struct Wrapped<'a> {
-            error: &'a Error,
-        }
         if self.json {
             // Where not even that can be printed, the exit code says it.
-            let _ = self.object(&Wrapped { error });
+            let _ = self.object(&Object(&[("error", error)]));
             return;
         }
         self.complain(&error.message);

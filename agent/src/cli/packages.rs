@@ -7,8 +7,7 @@ use super::output::Output;
 use super::plan::{self, Said};
 use crate::api::{History, Info, PackageList, Plan, Versions};
 use crate::error::{Error, Kind};
-use crate::json;
-use serde_json::json;
+use crate::json::Object;
 use std::process::ExitCode;
 
 /// `list`: what is installed.
@@ -35,7 +34,7 @@ pub fn selection(plan: &Plan, options: &Options, output: &mut Output) -> Result<
         Some(Format::FirmwareSelector) | None => plan.selection.clone(),
     };
     if output.is_json() {
-        output.object(&json!({ "packages": lines }))?;
+        output.object(&Object(&[("packages", &lines)]))?;
     } else if format == Some(Format::Config) {
         lines.iter().try_for_each(|line| output.line(line))?;
     } else {
@@ -72,22 +71,19 @@ pub fn blob(plan: &Plan, options: &Options, output: &mut Output) -> Result<ExitC
 /// `dump`: all that the other commands show, in one object.
 pub fn dump(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<ExitCode, Error> {
     let info: Info = agent.call("info", &nothing())?;
-    let all: PackageList = agent.call("packagelist", &json!({ "all": true }))?;
+    let all: PackageList = agent.call("packagelist", &Object(&[("all", &true)]))?;
     let chosen: PackageList = agent.call("packagelist", &nothing())?;
     let history: History = agent.call("history", &nothing())?;
     let versions: Versions = agent.call("versions", &nothing())?;
     let plan = ask_plan(agent, options)?;
-    let mut dump = json!({ "choice": json::value(&options.choice)? });
-    for (name, value) in [
-        ("info", json::value(&info)?),
-        ("installed", json::value(&all.packages)?),
-        ("chosen", json::value(&chosen.packages)?),
-        ("history", json::value(&history.upgrades)?),
-        ("versions", json::value(&versions)?),
-        ("plan", json::value(&plan)?),
-    ] {
-        dump[name] = value;
-    }
-    output.object(&dump)?;
+    output.object(&Object(&[
+        ("choice", &options.choice),
+        ("info", &info),
+        ("installed", &all.packages),
+        ("chosen", &chosen.packages),
+        ("history", &history.upgrades),
+        ("versions", &versions),
+        ("plan", &plan),
+    ]))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,18 +10,16 @@ use super::progress::Progress;
 use crate::api::{Goal, Image, Job, Outcome, Phase, Status, Upgrade, Verdict};
 use crate::daemon::engine::RESTARTING;
 use crate::error::{Error, Kind};
-use crate::json::{self, Value};
+use crate::json::{self, Decode, Encode, Object};
 use crate::settings::Settings;
 use crate::text;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::io::{BufRead, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Decode, Encode)]
 struct Started {
-    #[serde(default)]
+    #[field(optional)]
     job: u32,
 }
 
@@ -56,10 +54,9 @@ pub fn upgrade(
             ),
         )?;
     }
-    let mut arguments = json::value(&options.choice)?;
-    arguments["goal"] = json::value(&goal)?;
-    wishes(&mut arguments, options)?;
-    let Started { job } = agent.call("start", &arguments)?;
+    let wishes = Wishes::of(options)?;
+    let order = json::join(&[&Object(&[("goal", &goal)]), &options.choice, &wishes])?;
+    let Started { job } = agent.call("start", &order)?;
     if let Agent::Daemon(_) = agent {
         output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
     }
@@ -92,25 +89,31 @@ pub fn install(
 ) -> Result<ExitCode, Error> {
     confirm(options, "Install the image now? The router restarts.")?;
     let path = file.map(absolute).transpose()?;
-    let mut arguments = json!({ "force": options.choice.force });
-    if let Some(path) = path {
-        arguments["path"] = json::value(&path)?;
-    }
-    wishes(&mut arguments, options)?;
-    let Started { .. } = agent.call("sysupgrade", &arguments)?;
+    let mut image: Vec<(&str, &dyn Encode)> = vec![("force", &options.choice.force)];
+    image.extend(path.iter().map(|path| ("path", path as &dyn Encode)));
+    let wishes = Wishes::of(options)?;
+    let Started { .. } = agent.call("sysupgrade", &json::join(&[&Object(&image), &wishes])?)?;
     follow(agent, None, options, output)
 }
 
 /// Whether to keep the settings, and what to run before, is up to the daemon's settings, unless it
 /// is said here.
-fn wishes(arguments: &mut Value, options: &Options) -> Result<(), Error> {
-    if let Some(keep) = options.keep {
-        arguments["keep"] = keep.into();
+#[derive(Encode)]
+struct Wishes {
+    #[field(sparse)]
+    keep: Option<bool>,
+    #[field(sparse)]
+    pre_install: Option<PathBuf>,
+}
+
+impl Wishes {
+    fn of(options: &Options) -> Result<Wishes, Error> {
+        let hook = options.pre_install.as_deref();
+        Ok(Wishes {
+            keep: options.keep,
+            pre_install: hook.map(absolute).transpose()?,
+        })
     }
-    if let Some(hook) = &options.pre_install {
-        arguments["pre_install"] = json::value(&absolute(hook)?)?;
-    }
-    Ok(())
 }
 
 /// Asks before anything is flashed.

@@ -38,10 +38,6 @@ pub fn daemon(
     }
 }
 
-fn read(message: &[u8]) -> Result<Status, Error> {
-    json::read(json::from_bus(message)?)
-}
-
 enum Lost {
     Bus(ubus::Error),
     Other(Error),
@@ -62,7 +58,7 @@ fn follow(
     bus.subscribe(object::PATH)?;
     loop {
         let answer = bus.call_raw(object::PATH, "status", &[], PATIENCE)?;
-        let status = read(&answer).map_err(Lost::Other)?;
+        let status = json::from_bus::<Status>(&answer).map_err(Lost::Other)?;
         *seen = Instant::now();
         if !see(&status).map_err(Lost::Other)? {
             return Ok(());
@@ -70,7 +66,7 @@ fn follow(
         while let Some(incoming) = bus.receive(SILENCE)? {
             match incoming {
                 Incoming::Notification(notification) => {
-                    let Ok(status) = read(notification.data.as_bytes()) else {
+                    let Ok(status) = json::from_bus(notification.data.as_bytes()) else {
                         continue;
                     };
                     *seen = Instant::now();

@@ -10,6 +10,7 @@ use super::{local, notices, router};
 use crate::api::{Goal, History, Image, Job, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
+use crate::json::{Encode, Object, Out};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER, RECORD_FOLDER, STATE_FOLDER};
 use crate::settings::Settings;
 use crate::store;
@@ -30,8 +31,7 @@ pub const RESTARTING: &str = "restarting";
 pub type Ticket = u64;
 
 /// What the engine found out for somebody who waited.
-#[derive(Clone, Debug, serde::Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// Of `check`.
     Plan(Box<crate::api::Plan>),
@@ -49,6 +49,18 @@ pub enum Answer {
         /// Always.
         started: bool,
     },
+}
+
+impl Encode for Answer {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        match self {
+            Answer::Plan(plan) => plan.encode(name, out),
+            Answer::Versions(versions) => versions.encode(name, out),
+            Answer::Verification(verification) => verification.encode(name, out),
+            Answer::Reported { taken } => Object(&[("taken", taken)]).encode(name, out),
+            Answer::Started { started } => Object(&[("started", started)]).encode(name, out),
+        }
+    }
 }
 
 /// What `start` and `sysupgrade` are to do with the image.

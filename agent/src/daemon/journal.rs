@@ -5,11 +5,11 @@ use super::schedule::Kept;
 use crate::api::{Notice, Status};
 use crate::error::{Error, Kind};
 use crate::job::Downloaded;
+use crate::json::{Decode, Encode};
 use crate::paths::{Paths, STATE_FOLDER};
 use crate::store;
 use crate::text::say;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -18,15 +18,13 @@ use std::path::PathBuf;
 const LINE_LIMIT: usize = 200;
 
 /// The content of status.json.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Decode, Encode)]
 pub struct Remembered {
     /// What everybody gets to see.
     pub status: Status,
     /// What the image in hand is held against.
-    #[serde(default)]
     pub downloaded: Option<Downloaded>,
     /// Where the schedule is.
-    #[serde(default)]
     pub schedule: Option<Kept>,
 }
 

@@ -18,7 +18,6 @@ pub mod task;
 mod work;
 
 use crate::error::{Error, Kind};
-use crate::json::{self, Value};
 use crate::paths::Paths;
 use crate::system::signals::Signals;
 use crate::text::say;
@@ -30,7 +29,7 @@ use object::Handled;
 use schedule::Scheduler;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
-use ubus::{Incoming, Request, Service, Status};
+use ubus::{Incoming, Payload, Request, Service, Status};
 
 /// Subscribers are told at most four times a second.
 const NOTIFY_PAUSE: Duration = Duration::from_millis(250);
@@ -97,7 +96,7 @@ struct Bus {
     /// When subscribers were last told, and whether something changed since.
     told: Option<(Instant, bool)>,
     /// What is still to be told as an event.
-    news: Option<Value>,
+    news: Option<Payload>,
 }
 
 impl Bus {
@@ -127,7 +126,7 @@ impl Bus {
             match self.waiting.iter().position(|(of, _)| *of == ticket) {
                 Some(at) => {
                     let (_, request) = self.waiting.swap_remove(at);
-                    self.reply(request, object::reply(answer));
+                    self.reply(request, object::reply(&answer));
                 }
                 None => scheduler.answered(engine, ticket, &answer),
             }
@@ -138,7 +137,7 @@ impl Bus {
     fn tell(&mut self, engine: &mut Engine) {
         if let Some(notice) = engine.take_news() {
             log::inform(&notice.text);
-            self.news = Some(object::reply(Ok(notice)));
+            self.news = Some(object::reply(&Ok(notice)));
         }
         // After a boot the notice may be there before the bus is.
         if let Some(news) = self.news.take_if(|_| self.service.is_connected()) {
@@ -151,10 +150,7 @@ impl Bus {
 
     fn handle(&mut self, engine: &mut Engine, request: Request) {
         let method = request.method().to_owned();
-        let Ok(arguments) = json::from_bus(request.arguments().as_bytes()) else {
-            return self.service.complete(request, Status::InvalidArgument);
-        };
-        match object::call(engine, &method, &arguments) {
+        match object::call(engine, &method, request.arguments().as_bytes()) {
             Handled::Now(reply) => self.reply(request, reply),
             Handled::Later(ticket) => self.waiting.push((ticket, request)),
             Handled::InvalidArgument => self.service.complete(request, Status::InvalidArgument),
@@ -163,7 +159,7 @@ impl Bus {
         }
     }
 
-    fn reply(&mut self, request: Request, reply: Value) {
+    fn reply(&mut self, request: Request, reply: Payload) {
         if let Err(error) = self.service.answer(request, &reply) {
             say(&format_args!("an answer can't be sent: {error}"));
         }
@@ -184,7 +180,7 @@ impl Bus {
         if self.service.is_subscribed() {
             let told = self
                 .service
-                .notify("status", &object::reply(Ok(engine.status())));
+                .notify("status", &object::reply(&Ok(engine.status())));
             if let Err(error) = told {
                 say(&format_args!("subscribers can't be told: {error}"));
             }

@@ -7,13 +7,11 @@ use super::query::Question;
 use super::router;
 use crate::api::Goal;
 use crate::error::{Error, Kind};
-use crate::json::{self, Value};
+use crate::json::{self, Encode, Fields, Object, Value};
 use crate::text::clean_answer;
 use crate::upgrade::Choice;
-use serde::Serialize;
-use serde_json::json;
-use std::path::Path;
-use ubus::{Argument, ObjectSpec};
+use std::path::PathBuf;
+use ubus::{Argument, ObjectSpec, Payload};
 
 /// Where the object is on the bus.
 pub const PATH: &str = "attendedsysupgrade";
@@ -66,7 +64,7 @@ pub fn spec() -> ObjectSpec {
 #[derive(Debug)]
 pub enum Handled {
     /// The answer.
-    Now(Value),
+    Now(Payload),
     /// The answer will come from [`Engine::answers`].
     Later(Ticket),
     /// The arguments are no arguments of this method.
@@ -78,89 +76,108 @@ pub enum Handled {
 }
 
 /// What the arguments say; the bus has made sure of their names and types before.
-struct Arguments<'a>(&'a Value);
+#[derive(Clone, Copy)]
+struct Arguments<'a>(Fields<'a>);
 
-impl Arguments<'_> {
+impl<'a> Arguments<'a> {
+    fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.0.find(name).ok()?
+    }
+
     fn flag(&self, name: &str) -> Option<bool> {
-        self.0.get(name)?.as_bool()
+        self.get(name)?.as_bool()
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+    fn text(&self, name: &str) -> Option<String> {
+        json::read(self.get(name)?).ok()
     }
 
-    fn path(&self) -> Option<&Path> {
-        self.text("path").map(Path::new)
+    fn path(&self) -> Option<PathBuf> {
+        self.text("path").map(PathBuf::from)
     }
 
     fn goal(&self) -> Option<Goal> {
-        json::read(self.0.get("goal")?.clone()).ok()
+        json::read(self.get("goal")?).ok()
     }
 
     fn choice(&self) -> Option<Choice> {
-        json::read(self.0.clone()).ok()
+        json::read(Value::Table(self.0)).ok()
     }
 
     fn wishes(&self) -> Wishes {
         Wishes {
             keep: self.flag("keep"),
-            pre_install: self.text("pre_install").map(str::to_owned),
+            pre_install: self.text("pre_install"),
             force: self.flag("force").unwrap_or(false),
             unattended: false,
         }
     }
 }
 
-/// Handles one call.
-pub fn call(engine: &mut Engine, method: &str, arguments: &Value) -> Handled {
-    let arguments = Arguments(arguments);
+/// Handles one call, whose arguments come as on the bus.
+pub fn call(engine: &mut Engine, method: &str, arguments: &[u8]) -> Handled {
+    let arguments = Arguments(Fields::new(arguments));
     match method {
         "packagelist" => {
             let all = arguments.flag("all").unwrap_or(false);
-            now(router::packagelist(engine.paths(), all))
+            now(&router::packagelist(engine.paths(), all))
         }
-        "info" => now(router::info(engine.paths())),
+        "info" => now(&router::info(engine.paths())),
         "versions" => later(engine.ask(Question::Versions)),
         "check" => check(engine, &arguments).unwrap_or(Handled::InvalidArgument),
         "start" => start(engine, &arguments).unwrap_or(Handled::InvalidArgument),
-        "status" => now(Ok(engine.status())),
-        "cancel" => now(engine
-            .cancel()
-            .map(|cancelled| json!({ "cancelled": cancelled }))),
+        "status" => now(&Ok(engine.status())),
+        "cancel" => match engine.cancel() {
+            Ok(cancelled) => say("cancelled", &cancelled),
+            Err(error) => Handled::Now(refusal(&error, None)),
+        },
         "verify" => match arguments.path() {
-            Some(path) => later(engine.ask(Question::Verify(path.to_owned()))),
+            Some(path) => later(engine.ask(Question::Verify(path))),
             None => Handled::InvalidArgument,
         },
         "sysupgrade" => sysupgrade(engine, &arguments),
-        "clean" => now(engine.clean().map(|()| json!({}))),
-        "history" => now(engine.history()),
+        "clean" => now(&engine.clean().map(|()| Object(&[]))),
+        "history" => now(&engine.history()),
         _ => Handled::NoMethod,
     }
 }
 
 /// The answer to one who waited.
-pub fn reply(answer: Result<impl Serialize, Error>) -> Value {
-    let value = answer.and_then(|answer| json::value(&answer));
-    let mut value = value.unwrap_or_else(|error| refusal(&error, None));
-    clean_answer(&mut value);
-    value
+pub fn reply<T: Encode>(answer: &Result<T, Error>) -> Payload {
+    match answer {
+        Ok(answer) => message(answer),
+        Err(error) => refusal(error, None),
+    }
+}
+
+/// What can't be said on the bus is an error, too, and that one is short.
+fn message(answer: &dyn Encode) -> Payload {
+    match json::to_bus(answer) {
+        Ok(fields) => clean_answer(fields).into(),
+        Err(error) => refusal(&error, None),
+    }
 }
 
 /// `{job, error}`: why something can't be done, and the job that is in the way.
-fn refusal(error: &Error, job: Option<u32>) -> Value {
-    let mut refusal = json!({"error": {
-        "kind": json::value(&error.kind).unwrap_or_default(),
-        "message": error.message,
-        "detail": error.detail,
-    }});
-    if let Some(job) = job {
-        refusal["job"] = job.into();
-    }
-    refusal
+fn refusal(error: &Error, job: Option<u32>) -> Payload {
+    let error = Object(&[
+        ("kind", &error.kind),
+        ("message", &error.message),
+        ("detail", &error.detail),
+    ]);
+    let mut fields: Vec<(&str, &dyn Encode)> = vec![("error", &error)];
+    fields.extend(job.iter().map(|job| ("job", job as &dyn Encode)));
+    // It is a sentence or two, and so has room in a message.
+    let refusal = json::to_bus(&Object(&fields)).unwrap_or_default();
+    clean_answer(refusal).into()
 }
 
-fn now(result: Result<impl Serialize, Error>) -> Handled {
+fn now<T: Encode>(result: &Result<T, Error>) -> Handled {
     Handled::Now(reply(result))
+}
+
+fn say(name: &str, value: &dyn Encode) -> Handled {
+    Handled::Now(message(&Object(&[(name, value)])))
 }
 
 fn later(ticket: Result<Ticket, Error>) -> Handled {
@@ -173,7 +190,7 @@ fn later(ticket: Result<Ticket, Error>) -> Handled {
 fn check(engine: &mut Engine, arguments: &Arguments<'_>) -> Option<Handled> {
     let wait = arguments.flag("wait").unwrap_or(true);
     Some(match engine.ask(Question::Check(arguments.choice()?)) {
-        Ok(_) if !wait => Handled::Now(json!({ "running": true })),
+        Ok(_) if !wait => say("running", &true),
         asked => later(asked),
     })
 }
@@ -182,7 +199,7 @@ fn start(engine: &mut Engine, arguments: &Arguments<'_>) -> Option<Handled> {
     let working = engine.working();
     let started = engine.start(arguments.goal()?, arguments.choice()?, arguments.wishes());
     Some(match started {
-        Ok(job) => Handled::Now(json!({ "job": job })),
+        Ok(job) => say("job", &job),
         Err(error) => {
             let in_the_way = working.filter(|_| error.kind == Kind::Busy);
             Handled::Now(refusal(&error, in_the_way))
@@ -191,7 +208,7 @@ fn start(engine: &mut Engine, arguments: &Arguments<'_>) -> Option<Handled> {
 }
 
 fn sysupgrade(engine: &mut Engine, arguments: &Arguments<'_>) -> Handled {
-    match engine.sysupgrade(arguments.path(), arguments.wishes()) {
+    match engine.sysupgrade(arguments.path().as_deref(), arguments.wishes()) {
         Ok(Some(ticket)) => Handled::Later(ticket),
         Ok(None) => Handled::NotFound,
         Err(error) => Handled::Now(refusal(&error, None)),
@@ -224,23 +241,25 @@ mod tests {
             device: text(),
             force: true,
         };
-        let said = json::value(&all).unwrap();
-        let published = |(name, argument): (&str, Argument)| {
+        let said = json::to_bus(&all).unwrap();
+        let said = Arguments(Fields::new(&said));
+        for (name, argument) in CHOICE {
+            let value = said.get(name).unwrap();
             let is = match argument {
-                Argument::Array => Value::is_array,
-                Argument::Bool => Value::is_boolean,
-                Argument::Int => Value::is_u64,
-                _ => Value::is_string,
+                Argument::Array => matches!(value, Value::Array(_)),
+                Argument::Bool => value.as_bool().is_some(),
+                Argument::Int => matches!(value, Value::Int32(_)),
+                _ => value.as_text().is_some(),
             };
-            assert!(is(&said[name]), "{name}");
-        };
-        CHOICE.into_iter().for_each(published);
-        assert_eq!(said.as_object().unwrap().len(), CHOICE.len());
-        assert_eq!(Arguments(&said).choice(), Some(all));
+            assert!(is, "{name}");
+        }
+        assert_eq!(said.0.count(), CHOICE.len());
+        assert_eq!(said.choice(), Some(all));
     }
 
     #[test]
     fn a_size_below_zero_is_no_choice() {
-        assert_eq!(Arguments(&json!({"rootfs_size": -1})).choice(), None);
+        let said = json::to_bus(&Object(&[("rootfs_size", &-1)])).unwrap();
+        assert_eq!(Arguments(Fields::new(&said)).choice(), None);
     }
 }

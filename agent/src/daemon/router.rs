@@ -2,7 +2,7 @@
 
 use crate::api::{AgentInfo, Info, PackageList, Release};
 use crate::error::Error;
-use crate::json;
+use crate::json::{self, Object};
 use crate::paths::Paths;
 use crate::settings::Settings;
 use crate::system;
@@ -10,7 +10,6 @@ use crate::upgrade::device::{self, Board, Device};
 use crate::upgrade::feeds::Feeds;
 use crate::upgrade::verify::{Validation, Validator};
 use crate::upgrade::{confirm, flash, installed, newest, Choice, Inputs};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,10 +113,10 @@ fn init_script(paths: &Paths, settings: &Settings) -> Result<Option<String>, Err
 /// From procd, or from the files procd has it from.
 fn board(paths: &Paths) -> Board {
     let asked = Bus::connect(&paths.socket())
-        .and_then(|mut bus| bus.call("system", "board", &json!({}), BOARD_PATIENCE));
+        .and_then(|mut bus| bus.call_raw("system", "board", &[], BOARD_PATIENCE));
     asked
         .ok()
-        .and_then(|answer| json::read(answer).ok())
+        .and_then(|answer| json::from_bus(&answer).ok())
         .unwrap_or_else(|| Board::from_files(paths))
 }
 
@@ -155,16 +154,16 @@ impl SystemValidator {
 
 impl Validator for SystemValidator {
     fn validate(&mut self, path: &Path) -> Result<Validation, Error> {
-        let arguments = json!({ "path": path.to_string_lossy() });
+        let arguments = json::to_bus(&Object(&[("path", &path)]))?;
         let answer = Bus::connect(&self.paths.socket()).and_then(|mut bus| {
-            bus.call(
+            bus.call_raw(
                 "system",
                 "validate_firmware_image",
                 &arguments,
                 VALIDATION_PATIENCE,
             )
         });
-        match answer.ok().and_then(|answer| json::read(answer).ok()) {
+        match answer.ok().and_then(|answer| json::from_bus(&answer).ok()) {
             Some(validation) => Ok(validation),
             None => self.test(path),
         }

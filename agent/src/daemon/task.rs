@@ -167,8 +167,8 @@ impl Task {
         };
         let mut events = Vec::new();
         while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
-            events.push(json::parse(&line).and_then(json::read)?);
+            events.push(json::from_text(self.buffer.get(..end).unwrap_or_default())?);
+            self.buffer.drain(..=end);
         }
         if self.buffer.len() > LINE_LIMIT {
             return Err(Error::new(

@@ -12,27 +12,27 @@ pub use run::{main, perform, Tell};
 
 use crate::api::{Plan, Upgrade, Versions};
 use crate::error::Error;
+use crate::json::{self, Decode, Encode, Object, Out, Unexpected, Value};
 pub use crate::upgrade::promise::Downloaded;
 use crate::upgrade::{Inputs, Progress};
-use serde::{Deserialize, Serialize};
 
 /// What is to be done.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Decode, Encode)]
 pub struct Order {
     /// How far to go.
     pub task: Task,
     /// From where.
     pub inputs: Inputs,
     /// What is to be reported.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub upgrade: Option<Upgrade>,
 }
 
 /// How far a job goes.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Decode, Encode)]
 pub enum Task {
     /// To the server's list of releases.
+    #[default]
     Versions,
     /// To a plan.
     Check,
@@ -43,8 +43,7 @@ pub enum Task {
 }
 
 /// What a job tells; the last four end it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// Where it is.
     Progress(Progress),
@@ -58,4 +57,41 @@ pub enum Event {
     Reported(bool),
     /// Why there is no last word of another kind.
     Failed(Error),
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Event::Progress(Progress::default())
+    }
+}
+
+/// `{"progress": {…}}`: the kind, and what belongs to it.
+impl Encode for Event {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        let (kind, told): (&str, &dyn Encode) = match self {
+            Event::Progress(progress) => ("progress", progress),
+            Event::Plan(plan) => ("plan", plan),
+            Event::Versions(versions) => ("versions", versions),
+            Event::Image(downloaded) => ("image", downloaded),
+            Event::Reported(taken) => ("reported", taken),
+            Event::Failed(error) => ("failed", error),
+        };
+        Object(&[(kind, told)]).encode(name, out);
+    }
+}
+
+impl Decode for Event {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        let (kind, told) = json::only_field(value)?;
+        *self = match kind {
+            b"progress" => Event::Progress(data::read(told)?),
+            b"plan" => Event::Plan(data::read(told)?),
+            b"versions" => Event::Versions(data::read(told)?),
+            b"image" => Event::Image(data::read(told)?),
+            b"reported" => Event::Reported(data::read(told)?),
+            b"failed" => Event::Failed(data::read(told)?),
+            _ => return Err(Unexpected::instead(value, "an event")),
+        };
+        Ok(())
+    }
 }

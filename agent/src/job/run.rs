@@ -5,7 +5,7 @@ use super::{Downloaded, Event, Order, Task};
 use crate::api::{CheckResult, ImageCheck, Phase, Plan, Upgrade, Verdict};
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::json;
+use crate::json::{self, Object};
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{self, Client, Options, Patience};
 use crate::settings::{Settings, SignaturePolicy, FILE as SETTINGS};
@@ -66,7 +66,7 @@ fn order() -> Result<Order, Error> {
         .read_to_end(&mut text);
     let read =
         read.map_err(|error| Error::new(Kind::Internal, format!("It can't be read: {error}.")));
-    let order = read.and_then(|_| json::parse(&text)).and_then(json::read);
+    let order = read.and_then(|_| json::from_text(&text));
     order.map_err(|error| {
         let sentence = format!(
             "\"asu job\" is for the daemon, which gives it an order on standard input. {error}"
@@ -125,17 +125,15 @@ fn report(options: &Options, patience: &Patience, upgrade: &Upgrade) -> Result<E
     let Some(report) = &upgrade.report else {
         return Err(Error::new(Kind::Internal, "There is nothing to report."));
     };
-    let body = serde_json::json!({
-        "from": json::value(&upgrade.from)?,
-        "to": json::value(&upgrade.to)?,
-        "target": report.target,
-        "profile": report.profile,
-        "result": json::value(&upgrade.result)?,
-    });
+    let body = json::text(&Object(&[
+        ("from", &upgrade.from),
+        ("to", &upgrade.to),
+        ("target", &report.target),
+        ("profile", &report.profile),
+        ("result", &upgrade.result),
+    ]))?;
     let client = Client::with_patience(&report.server, options, patience.clone())?;
-    Ok(Event::Reported(
-        client.report(json::text(&body)?.as_bytes())?,
-    ))
+    Ok(Event::Reported(client.report(body.as_bytes())?))
 }
 
 /// Whether another server may do better.

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::http::recover;
-use serde::de::DeserializeOwned;
+use data::{Data, Decode};
 use std::io::Read;
 
 /// An answer, whole: the public server's overview has 150 KiB, a build's log some 100 KiB.
@@ -18,29 +18,33 @@ const VALUES_LIMIT: usize = 64 * 1024;
 const TEXT_LIMIT: usize = 64 * 1024;
 
 /// Reads one JSON value.
-pub(super) fn read<T: DeserializeOwned>(body: &mut dyn Read) -> Result<T, Error> {
+pub(super) fn read<T: Decode + Default>(body: &mut dyn Read) -> Result<T, Error> {
+    data::read(read_data(body)?.value()).map_err(|error| Error::NotUnderstood(error.to_string()))
+}
+
+/// The same where its parts are looked at one by one.
+pub(super) fn read_data(body: &mut dyn Read) -> Result<Data, Error> {
     parse(&collect(body)?)
 }
 
 /// The same where the server says `{}` for what it does not know.
-pub(super) fn read_unless_empty<T: DeserializeOwned>(
+pub(super) fn read_unless_empty<T: Decode + Default>(
     body: &mut dyn Read,
 ) -> Result<Option<T>, Error> {
     match collect(body)?.trim_ascii() {
         b"{}" => Ok(None),
-        bytes => parse(bytes).map(Some),
+        mut bytes => read(&mut bytes).map(Some),
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    let value = serde_json::from_slice(bytes).map_err(|error| {
+fn parse(bytes: &[u8]) -> Result<Data, Error> {
+    Data::parse(bytes).map_err(|error| {
         if bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<') {
             Error::WebPage
         } else {
             Error::NotUnderstood(error.to_string())
         }
-    })?;
-    crate::json::understand(value).map_err(|error| Error::NotUnderstood(error.to_string()))
+    })
 }
 
 /// Reads a body to its end and stops at the first byte that goes beyond a limit.

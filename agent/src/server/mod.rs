@@ -184,10 +184,12 @@ impl Client {
     /// Asks for an image; the same request again is the same build.
     pub fn request_build(&self, request: &RequestBody) -> Result<BuildState, Error> {
         let body =
-            serde_json::to_vec(request).map_err(|error| Error::NotUnderstood(error.to_string()))?;
+            crate::json::text(request).map_err(|error| Error::NotUnderstood(error.message))?;
         state(
-            self.http
-                .send(&format!("{}/api/v1/build", self.url), Call::Post(&body))?,
+            self.http.send(
+                &format!("{}/api/v1/build", self.url),
+                Call::Post(body.as_bytes()),
+            )?,
             false,
         )
     }

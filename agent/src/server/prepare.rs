@@ -6,9 +6,9 @@
 use super::http::Call;
 use super::{json, refusal, Client, Error};
 use crate::api::RequestBody;
+use crate::json::{Object, Value};
 use crate::text::clean;
 use packages::PackageName;
-use serde_json::Value;
 
 /// So many changes are told one by one; ASU knows some thirty altogether.
 const MOST_CHANGES: usize = 20;
@@ -18,28 +18,27 @@ impl Client {
     /// on which the release `running` runs. Nothing, where the server does not know that question.
     pub fn prepare(&self, request: &RequestBody, running: &str) -> Result<Vec<String>, Error> {
         let unwritable = |error: crate::error::Error| Error::NotUnderstood(error.message);
-        let mut body = crate::json::value(request).map_err(unwritable)?;
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert("from_version".to_owned(), running.into());
-        }
+        let from = Object(&[("from_version", &running)]);
+        let body = crate::json::join(&[request, &from]).and_then(|body| crate::json::text(&body));
+        let text = body.map_err(unwritable)?;
         let url = format!("{}/api/v1/build/prepare", self.url());
-        let text = crate::json::text(&body).map_err(unwritable)?;
         let mut answer = self.http.send(&url, Call::Post(text.as_bytes()))?;
         match answer.status() {
             404 | 405 | 501 => Ok(Vec::new()),
-            200 if !answer.is_web_page() => Ok(changes(&json::read::<Value>(&mut answer.body)?)),
+            200 if !answer.is_web_page() => Ok(changes(json::read_data(&mut answer.body)?.value())),
             _ => Err(refusal::of(answer)),
         }
     }
 }
 
 /// `{"changes": [{"action", "package", "from_package", "to_package", "reason"}]}` in sentences.
-pub(super) fn changes(answer: &Value) -> Vec<String> {
-    let all = answer.get("changes").and_then(Value::as_array);
-    let all = all.map_or(&[][..], Vec::as_slice);
-    let told = all.iter().take(MOST_CHANGES).filter_map(change);
-    let mut told: Vec<String> = told.collect();
-    match all.len() - told.len() {
+pub(super) fn changes(answer: Value<'_>) -> Vec<String> {
+    let Some(Value::Array(all)) = field(answer, "changes") else {
+        return Vec::new();
+    };
+    let told = all.flatten().take(MOST_CHANGES);
+    let mut told: Vec<String> = told.filter_map(|told| change(told.value)).collect();
+    match all.count() - told.len() {
         0 => {}
         more => told.push(format!(
             "The upgrade server changes {more} more packages without saying it understandably."
@@ -48,8 +47,18 @@ pub(super) fn changes(answer: &Value) -> Vec<String> {
     told
 }
 
-fn change(change: &Value) -> Option<String> {
-    let text = |key: &str| change.get(key).and_then(Value::as_str).unwrap_or_default();
+fn field<'a>(of: Value<'a>, name: &str) -> Option<Value<'a>> {
+    match of {
+        Value::Table(fields) => fields.find(name).ok()?,
+        _ => None,
+    }
+}
+
+fn change(change: Value<'_>) -> Option<String> {
+    let text = |key: &str| {
+        let text = field(change, key).and_then(|value| std::str::from_utf8(value.as_text()?).ok());
+        text.unwrap_or_default()
+    };
     let name = |key: &str| {
         let mut names = [text(key), text("package")].into_iter();
         names.find(|name| PackageName::new(name).is_ok())
@@ -75,6 +84,11 @@ fn change(change: &Value) -> Option<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn changes(answer: &serde_json::Value) -> Vec<String> {
+        let data = data::Data::of(answer).unwrap();
+        super::changes(data.value())
+    }
 
     #[test]
     fn changes_become_sentences() {

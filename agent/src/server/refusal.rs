@@ -3,9 +3,7 @@
 use super::error::Error;
 use super::http::Answer;
 use super::json;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::fmt;
+use crate::json::{Decode, Unexpected, Value};
 
 /// So many of a 422's complaints are told.
 const MOST_COMPLAINTS: usize = 3;
@@ -32,8 +30,8 @@ pub(super) fn of(mut answer: Answer) -> Error {
 }
 
 /// The JSON of a refusal, as far as it is known.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default, Decode)]
+#[field(optional)]
 pub(super) struct Refusal {
     detail: Detail,
     stderr: Option<String>,
@@ -77,46 +75,30 @@ enum Detail {
     },
 }
 
-impl<'de> Deserialize<'de> for Detail {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Detail;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of complaints")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Detail, E> {
-                Ok(Detail::Text(text.to_owned()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Detail, E> {
-                Ok(Detail::Missing)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Detail, A::Error> {
+impl Decode for Detail {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        *self = match value {
+            Value::Null => Detail::Missing,
+            Value::Array(all) => {
                 let (mut words, mut packages) = (Vec::new(), false);
-                while words.len() < MOST_COMPLAINTS {
-                    let Some(complaint) = list.next_element::<Complaint>()? else {
-                        break;
-                    };
+                for complaint in all.take(MOST_COMPLAINTS) {
+                    let complaint: Complaint = data::read(complaint?.value)?;
                     packages |= complaint.is_about_packages();
                     words.push(format!("{}: {}", complaint.place(), complaint.msg));
                 }
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Detail::Complaints {
+                Detail::Complaints {
                     words: words.join("; "),
                     packages,
-                })
+                }
             }
-        }
-        deserializer.deserialize_any(Either)
+            text => Detail::Text(data::read(text)?),
+        };
+        Ok(())
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default, Decode)]
+#[field(optional)]
 struct Complaint {
     loc: Vec<Part>,
     msg: String,
@@ -143,32 +125,21 @@ impl Complaint {
 }
 
 /// A key or an index.
+#[derive(Default)]
 struct Part(String);
 
-impl<'de> Deserialize<'de> for Part {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Scalar;
-        impl Visitor<'_> for Scalar {
-            type Value = Part;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key or an index")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Part, E> {
-                Ok(Part(text.to_owned()))
-            }
-
-            fn visit_u64<E>(self, index: u64) -> Result<Part, E> {
-                Ok(Part(index.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Scalar)
+impl Decode for Part {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        self.0 = match value {
+            Value::String(_) => data::read(value)?,
+            _ => data::read::<u64>(value)?.to_string(),
+        };
+        Ok(())
     }
 }
 
 /// `GET /api/v1/revision/…`
-#[derive(Deserialize)]
+#[derive(Default, Decode)]
 pub(super) struct Revision {
     pub(super) revision: String,
 }

@@ -3,8 +3,8 @@
 use super::offer::Limits;
 use crate::api::DeviceInfo;
 use crate::error::{Error, Kind};
+use crate::json::{Decode, Encode};
 use crate::settings::Settings;
-use serde::{Deserialize, Serialize};
 
 /// Root file systems that sysupgrade can write; the server's pattern knows two more, which are
 /// archives.
@@ -19,29 +19,29 @@ const ANY_REVISION: &str = "none";
 
 /// See the module; docs/ubus.md describes each for callers. Where something is said here and in the
 /// settings, this counts.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
+#[field(optional)]
 pub struct Choice {
     /// A branch or a full version; none: the newest of the running branch.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub version: Option<String>,
     /// `r28739-d9340319c6`, or `none` for whichever the server has; none: what it announces.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub revision: Option<String>,
     /// Packages to add.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub add: Vec<String>,
     /// Packages to leave out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub remove: Vec<String>,
     /// Packages that may be missing in the release.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub ignore: Vec<String>,
     /// New default packages that are not to come.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub ignored_defaults: Vec<String>,
     /// Renamed packages, by either name, that are to stay what they are.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub ignored_changes: Vec<String>,
     /// Any package may be missing.
     pub drop_missing: bool,
@@ -50,19 +50,19 @@ pub struct Choice {
     /// Packages may come from the router's own feeds.
     pub feeds: bool,
     /// The text of a script for the first boot of the new system.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub init_script: Option<String>,
     /// `squashfs`, `ext4`, …; none: as it is now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub fstype: Option<String>,
     /// MiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub rootfs_size: Option<u32>,
     /// Milliseconds between two questions about a build.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub poll_interval: Option<u32>,
     /// Another device, `TARGET:BOARD[:ROOTFS[:efi]]`: only to look at.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub device: Option<String>,
     /// Go below the running release.
     pub force: bool,

@@ -7,10 +7,10 @@ use super::device::Device;
 use super::newest;
 use crate::api::{Difference, DifferenceKind, Outcome, Release, Report, ReportState, Upgrade};
 use crate::error::Error;
+use crate::json::{Decode, Encode};
 use crate::paths::{Paths, RECORD_FOLDER};
 use crate::store;
 use crate::text::say;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -18,8 +18,8 @@ use std::path::PathBuf;
 const HISTORY_LIMIT: usize = 10;
 
 /// A flash that was begun.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
+#[field(optional)]
 pub struct Pending {
     /// What ran.
     pub from: Release,
@@ -46,12 +46,12 @@ pub struct Pending {
 }
 
 /// An entry of history.json.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Record {
     /// What the owner gets to see.
     pub upgrade: Upgrade,
     /// The image's default packages: what the next plan needs to tell them from the owner's.
-    #[serde(default)]
+    #[field(optional)]
     pub defaults: Vec<String>,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::api::{DeviceInfo, Release, Running};
 use crate::error::{Error, Kind};
+use crate::json::{Decode, Encode};
 use crate::paths::Paths;
 use crate::uci;
-use serde::{Deserialize, Serialize};
 use std::fs;
 
 pub use super::installed::{Installed, Package};
@@ -16,7 +16,7 @@ pub const PSEUDO_PACKAGES: [&str; 3] = ["kernel", "libc", "libgcc"];
 const COMPAT_VERSION: &str = "1.0";
 
 /// The router, as the later stages need to know it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Device {
     /// The hardware.
     pub info: DeviceInfo,
@@ -37,8 +37,8 @@ impl Device {
 }
 
 /// The answer of `ubus call system board` (procd's system.c), as far as it matters.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Decode)]
+#[field(optional)]
 pub struct Board {
     /// `6.12.87`
     pub kernel: String,
@@ -53,8 +53,8 @@ pub struct Board {
 }
 
 /// `release` of [`Board`].
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Decode)]
+#[field(optional)]
 pub struct BoardRelease {
     /// `OpenWrt`
     pub distribution: String,

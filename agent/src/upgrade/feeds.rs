@@ -6,9 +6,9 @@
 
 use super::offer::{Offer, Version};
 use crate::error::{Error, Kind};
+use crate::json::{Decode, Encode};
 use crate::paths::Paths;
 use crate::server::clean;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -24,8 +24,8 @@ const FILE_LIMIT: u64 = 16 * 1024;
 const MOST: usize = 64;
 
 /// Feeds with the keys that may sign them.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
+#[field(optional)]
 pub struct Feeds {
     /// `apk` or `opkg`: neither reads the other's feeds.
     pub manager: String,

@@ -1,9 +1,9 @@
 //! What is installed, in the form in which it goes to the job.
 
 use crate::error::{Error, Kind};
+use crate::json::{Decode, Encode};
 use crate::paths::Paths;
 use packages::Database;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::ErrorKind;
 
@@ -14,7 +14,7 @@ const END: char = '\u{7f}';
 const WANTED: &str = "wanted";
 
 /// Everything that is installed.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Installed {
     /// `apk` or `opkg`
     pub database: String,
@@ -200,7 +200,8 @@ mod tests {
         let mut installed = Installed::new("apk");
         let packages = [full, Package::default(), full];
         packages.iter().for_each(|package| installed.push(package));
-        let read: Installed = json::read(json::value(&installed).unwrap()).unwrap();
+        let text = json::text(&installed).unwrap();
+        let read: Installed = json::from_text(text.as_bytes()).unwrap();
         assert_eq!(read, installed);
         assert!(read.packages().eq(packages));
         let names: Vec<&str> = full.depends.iter().collect();

@@ -25,14 +25,14 @@ pub mod trust;
 pub mod verify;
 
 use crate::api::{DeviceInfo, Phase, Release};
+use crate::json::{Decode, Encode};
 use crate::settings::Settings;
 pub use choice::Choice;
 use device::{Device, Installed};
 use feeds::Feeds;
-use serde::{Deserialize, Serialize};
 
 /// What an upgrade starts from.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Decode, Encode)]
 pub struct Inputs {
     /// The router.
     pub device: Device,
@@ -43,17 +43,17 @@ pub struct Inputs {
     /// What its owner asks for now, completed from the settings.
     pub choice: Choice,
     /// Its own feeds, where packages may come from them.
-    #[serde(default)]
+    #[field(optional)]
     pub feeds: Feeds,
     /// The device to plan for, where it is another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub other_device: Option<DeviceInfo>,
     /// The newest release that ran here; empty where nobody said.
-    #[serde(default)]
+    #[field(optional)]
     pub newest: Release,
     /// The default packages of the image that runs, where one of the last upgrades wrote them down
     /// (`-x` removes x); else empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[field(sparse)]
     pub kept_defaults: Vec<String>,
 }
 
@@ -65,8 +65,8 @@ impl Inputs {
 }
 
 /// What a stage tells while it works; a field that is `None` did not change.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
+#[field(optional)]
 pub struct Progress {
     /// Where the job is.
     pub phase: Option<Phase>,

@@ -5,15 +5,15 @@ use super::build::Built;
 use super::device::Installed;
 use super::plan::{BuildRequest, Planned};
 use crate::api::{CheckResult, ImageCheck, RequestBody};
+use crate::json::{Decode, Encode};
 use crate::sorted::{Map, Names};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// At most so many packages are named in a sentence.
 const NAMED: usize = 5;
 
 /// What a download ends with, besides the image: all that the image is held against.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Decode, Encode)]
 pub struct Downloaded {
     /// The request and its answer.
     pub promise: Promise,
@@ -21,16 +21,16 @@ pub struct Downloaded {
     pub request: ImageCheck,
     /// The signatures that the server has beside the image: name of the file → its text. See
     /// [`super::beside`].
-    #[serde(default)]
+    #[field(optional)]
     pub beside: BTreeMap<String, String>,
     /// What other servers made of the same request: server → the sum of its image, or why there is
     /// none. See [`super::rebuild`].
-    #[serde(default)]
+    #[field(optional)]
     pub rebuilt: BTreeMap<String, String>,
 }
 
 /// The request and the server's answer to it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Promise {
     /// What was asked.
     pub request: RequestBody,
@@ -53,7 +53,7 @@ pub struct Promise {
     /// Packages that were asked to be left out.
     pub removed: Vec<String>,
     /// Packages that the release does not have, and that the owner goes without.
-    #[serde(default)]
+    #[field(optional)]
     pub left_out: Vec<String>,
     /// Name of the image at the server.
     pub file: String,

@@ -221,8 +221,8 @@ impl Checks {
 }
 
 /// The system's own opinion of an image.
-#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, crate::json::Decode)]
+#[field(optional)]
 pub struct Validation {
     /// sysupgrade would take it.
     pub valid: bool,
@@ -231,7 +231,7 @@ pub struct Validation {
     /// The settings may be kept.
     pub allow_backup: bool,
     /// Words of the programs that were asked.
-    #[serde(skip)]
+    #[field(skip)]
     pub detail: String,
 }
 

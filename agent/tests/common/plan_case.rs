@@ -33,7 +33,7 @@ pub struct Case {
     #[serde(rename = "defaults now")]
     pub now: Vec<String>,
     pub index: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "changes")]
     pub changes: Vec<PackageChange>,
     #[serde(default)]
     pub options: Options,
@@ -110,6 +110,12 @@ pub struct Expected {
     pub selection: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub feeds: Vec<String>,
+}
+
+/// As a server's overview has them.
+fn changes<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Vec<PackageChange>, D::Error> {
+    let changes = serde_json::Value::deserialize(text)?;
+    asu::json::from_text(changes.to_string().as_bytes()).map_err(serde::de::Error::custom)
 }
 
 impl Case {
@@ -321,11 +327,9 @@ impl Expected {
                 users => format!("{}, needed by {}", missing.name, users.join(" ")),
             });
         Expected {
-            verdict: serde_json::to_value(planned.plan.verdict)
+            verdict: asu::json::text(&planned.plan.verdict)
                 .unwrap()
-                .as_str()
-                .unwrap()
-                .to_owned(),
+                .replace('"', ""),
             upgrade: packages.upgrade.iter().map(change).collect(),
             downgrade: packages.downgrade.iter().map(change).collect(),
             new: packages.new.iter().map(named).collect(),

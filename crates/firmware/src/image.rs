@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use data::{Encode, Object, Out};
 use sha2::{Digest, Sha256 as Hasher};
 
 use crate::crc32::Crc32;
@@ -42,22 +42,23 @@ pub struct Report {
     pub chain: Vec<Certificate>,
 }
 
-impl Serialize for Report {
+impl Encode for Report {
     /// An object; `metadata` and `signature` are the verdicts' words, and what `..._detail` says is for people.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Report", 11)?;
-        object.serialize_field("size", &self.size)?;
-        object.serialize_field("sha256", &self.sha256)?;
-        object.serialize_field("sha256_unsigned", &self.sha256_unsigned)?;
-        object.serialize_field("metadata", &self.metadata.verdict())?;
-        object.serialize_field("metadata_detail", &self.metadata.to_string())?;
-        object.serialize_field("signature", &self.signature.verdict())?;
-        object.serialize_field("signature_detail", &self.signature.to_string())?;
-        object.serialize_field("signer", &self.signer)?;
-        object.serialize_field("chain", &self.chain)?;
-        object.serialize_field("content", &self.content)?;
-        object.serialize_field("trailers", &self.trailers)?;
-        object.end()
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        Object(&[
+            ("size", &self.size),
+            ("sha256", &self.sha256),
+            ("sha256_unsigned", &self.sha256_unsigned),
+            ("metadata", &self.metadata.verdict()),
+            ("metadata_detail", &self.metadata.to_string()),
+            ("signature", &self.signature.verdict()),
+            ("signature_detail", &self.signature.to_string()),
+            ("signer", &self.signer),
+            ("chain", &self.chain),
+            ("content", &self.content),
+            ("trailers", &self.trailers),
+        ])
+        .encode(name, out);
     }
 }
 

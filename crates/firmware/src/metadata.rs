@@ -5,9 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use data::{Data, Encode, Value};
 
 use crate::device::{Device, FIRST_COMPAT_VERSION};
 use crate::plain::plain;
@@ -24,51 +22,51 @@ const MAX_SHOWN: usize = 300;
 const MAX_NAME: usize = 60;
 
 /// What the metadata says. Its texts come from the image as they are: show them escaped.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode)]
 pub struct Metadata {
     /// Version of the format: `1.0`, or `1.1` where compat_version is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub metadata_version: Option<String>,
     /// `major.minor`; none means `1.0`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub compat_version: Option<String>,
     /// Why the compat_version is what it is, for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub compat_message: Option<String>,
     /// Board names; with a compat_version other than `1.0` a message for old systems instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub supported_devices: Option<Vec<String>>,
     /// Board names, where compat_version is not `1.0`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub new_supported_devices: Option<Vec<String>>,
     /// What was built.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub version: Option<Version>,
 }
 
 /// What was built.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode)]
 pub struct Version {
     /// `OpenWrt`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub dist: Option<String>,
     /// `24.10.2`, or `SNAPSHOT`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub version: Option<String>,
     /// `r28739-d9340319c6`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub revision: Option<String>,
     /// `ath79/generic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub target: Option<String>,
     /// The profile, `tplink_archer-c7-v2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[field(sparse)]
     pub board: Option<String>,
 }
 
 impl Version {
-    fn read(value: Value) -> Result<Self, Finding> {
-        let mut fields = Fields::of(value, "version")?;
+    fn read(value: Value<'_>) -> Result<Self, Finding> {
+        let fields = Fields::of(value, "version")?;
         Ok(Version {
             dist: fields.text("dist")?,
             version: fields.text("version")?,
@@ -90,8 +88,10 @@ impl Metadata {
         if depth(json) > MAX_DEPTH {
             return Err(Finding::Json("nested too deeply".to_owned()));
         }
-        let mut fields = Fields::parse(json).map_err(|error| Finding::Json(error.to_string()))?;
-        let version = fields.take("version").map(Version::read).transpose()?;
+        let json = Data::parse(json.as_bytes());
+        let json = json.map_err(|error| Finding::Json(error.to_string()))?;
+        let fields = Fields::of(json.value(), "it")?;
+        let version = fields.get("version")?.map(Version::read).transpose()?;
         Ok(Metadata {
             metadata_version: fields.text("metadata_version")?,
             compat_version: fields.text("compat_version")?,
@@ -170,61 +170,41 @@ fn depth(json: &str) -> usize {
 }
 
 /// An object of the metadata. Fields that nobody knows are ignored; a known one is of its type or
-/// null.
-struct Fields(Map<String, Value>);
+/// null, and stands there once: of two, which would count?
+struct Fields<'a>(data::Fields<'a>);
 
-impl Fields {
-    fn of(value: Value, name: &str) -> Result<Fields, Finding> {
+impl<'a> Fields<'a> {
+    fn of(value: Value<'a>, name: &str) -> Result<Self, Finding> {
         match value {
-            Value::Object(fields) => Ok(Fields(fields)),
+            Value::Table(fields) => Ok(Fields(fields)),
             _ => Err(Finding::Json(format!("{name} is not an object"))),
         }
     }
 
-    /// The outermost object, in which no field may stand twice: which one would count?
-    fn parse(json: &str) -> serde_json::Result<Fields> {
-        struct Once;
-
-        impl<'de> Visitor<'de> for Once {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Fields, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, value)) = entries.next_entry::<String, Value>()? {
-                    if fields.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a field stands in it twice"));
-                    }
-                }
-                Ok(Fields(fields))
-            }
+    fn get(&self, name: &str) -> Result<Option<Value<'a>>, Finding> {
+        let mut all = self
+            .0
+            .flatten()
+            .filter(|field| field.name == name.as_bytes());
+        let found = all.next().map(|field| field.value);
+        match all.next() {
+            Some(_) => Err(Finding::Json(format!("{name} stands in it twice"))),
+            None => Ok(found.filter(|value| !matches!(value, Value::Null))),
         }
-
-        let mut json = serde_json::Deserializer::from_slice(json.as_bytes());
-        let fields = json.deserialize_map(Once)?;
-        json.end()?;
-        Ok(fields)
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+    fn text(&self, name: &str) -> Result<Option<String>, Finding> {
+        self.get(name)?.map(|value| text(value, name)).transpose()
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<String>, Finding> {
-        self.take(name).map(|value| text(value, name)).transpose()
-    }
-
-    fn devices(&mut self, name: &str) -> Result<Option<Vec<String>>, Finding> {
-        match self.take(name) {
+    fn devices(&self, name: &str) -> Result<Option<Vec<String>>, Finding> {
+        match self.get(name)? {
             None => Ok(None),
-            Some(Value::Array(names)) if names.len() > MAX_DEVICES => {
+            Some(Value::Array(names)) if names.count() > MAX_DEVICES => {
                 Err(Finding::Json("too many devices".to_owned()))
             }
             Some(Value::Array(names)) => {
-                let names = names.into_iter().map(|value| text(value, name));
+                let names = names.flatten().map(|item| text(item.value, name));
                 names.collect::<Result<_, _>>().map(Some)
             }
             Some(_) => Err(Finding::Json(format!("{name} is not a list"))),
@@ -232,16 +212,12 @@ impl Fields {
     }
 }
 
-fn text(value: Value, name: &str) -> Result<String, Finding> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err(Finding::Json(format!("{name} is not a text"))),
-    }
+fn text(value: Value<'_>, name: &str) -> Result<String, Finding> {
+    data::read(value).map_err(|_| Finding::Json(format!("{name} is not a text")))
 }
 
 /// Whether an image suits a device, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum Verdict {
     /// It does.
     Match,

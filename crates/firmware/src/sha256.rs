@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
+use data::{Encode, Out};
 
 /// A SHA-256 sum, written as 64 lower case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,9 +20,9 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-impl Serialize for Sha256 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Encode for Sha256 {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.string(name, self.to_string());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use data::Encode;
 
 use crate::date::Date;
 use crate::ucert::{Certificate, Chain, Fault};
@@ -10,8 +10,7 @@ use crate::usign::{Check, KeyNumber};
 use crate::{trailer, KeyRing};
 
 /// What a signature is worth, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum Verdict {
     /// A key the router trusts vouches for every byte.
     Good,

@@ -9,7 +9,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::{fmt, io};
 
-use serde::{Serialize, Serializer};
+use data::{Encode, Out};
 
 use crate::crc32::Crc32;
 
@@ -61,15 +61,14 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Encode for Kind {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.string(name, self.to_string());
     }
 }
 
 /// What is wrong with a trailer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum Fault {
     /// Below 16, above 32 KiB or larger than the file: what it holds and what stands before it can't be found.
     Size,
@@ -93,7 +92,7 @@ impl fmt::Display for Fault {
 }
 
 /// One trailer of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct Trailer {
     /// What it says it holds.
     pub kind: Kind,
@@ -106,7 +105,7 @@ pub struct Trailer {
     /// What is wrong with it.
     pub fault: Option<Fault>,
     /// Its last 16 bytes.
-    #[serde(skip)]
+    #[field(skip)]
     pub(crate) header: [u8; HEADER as usize],
 }
 

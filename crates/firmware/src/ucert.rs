@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use data::Encode;
 use ubus::{Attr, Fields, Value};
 
 use crate::usign::{self, KeyNumber, PublicKey, Signature};
@@ -36,10 +36,10 @@ pub struct Link<'a> {
 }
 
 /// What a certificate says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub struct Certificate {
     /// The key's number.
-    #[serde(rename = "key")]
+    #[field(name = "key")]
     pub number: KeyNumber,
     /// What is written above the key; as trustworthy as who signed the certificate.
     pub comment: String,
@@ -49,7 +49,7 @@ pub struct Certificate {
     pub valid_from: u64,
     /// From when on it is no longer valid: seconds since 1970.
     pub expires_at: u64,
-    #[serde(skip)]
+    #[field(skip)]
     pub(crate) key: PublicKey,
 }
 

@@ -8,9 +8,9 @@
 use std::{fmt, str::FromStr};
 
 use base64::{engine::general_purpose::STANDARD, Engine};
+use data::{Encode, Out};
 use ed25519_dalek::StreamVerifier;
 use ed25519_dalek::VerifyingKey;
-use serde::{Serialize, Serializer};
 
 use crate::plain::plain;
 use crate::sha256::{read_hex, write_hex, NotHex};
@@ -50,9 +50,9 @@ impl FromStr for KeyNumber {
     }
 }
 
-impl Serialize for KeyNumber {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Encode for KeyNumber {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.string(name, self.to_string());
     }
 }
 

@@ -33,7 +33,7 @@ pub use blobmsg::{Field, Fields, RawField, Type, Value};
 #[cfg(feature = "client")]
 pub use client::{
     Argument, Bus, Error, Event, Incoming, Listener, Method, Notification, Object, ObjectSpec,
-    Payload, Published, Request, Service, Subscription,
+    Payload, Published, Request, Service, Subscription, ToMessage,
 };
 #[cfg(feature = "serde")]
 pub use data::{from_blobmsg, to_blobmsg, DataError, MAX_DEPTH};

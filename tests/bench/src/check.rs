@@ -287,11 +287,11 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
         .spawn()
         .map_err(|error| callgrind::missing(&error))?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&serde_json::to_vec(&order)?)?;
+        stdin.write_all(asu::json::text(&order)?.as_bytes())?;
     }
     let output = child.wait_with_output()?;
     let said = String::from_utf8(output.stdout)?;
-    match serde_json::from_str(said.lines().last().unwrap_or_default()) {
+    match asu::json::from_text(said.lines().last().unwrap_or_default().as_bytes()) {
         Ok(Event::Plan(plan)) => plausible(&plan)?,
         _ => return Err(format!("the job did not end with a plan: {said}").into()),
     }

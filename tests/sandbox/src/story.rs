@@ -98,7 +98,7 @@ fn upgrade(world: World) -> Result<(), Error> {
     let start = Instant::now();
     let outcome = loop {
         let history = captured(root, &["--json", "history"])?;
-        let found = serde_json::from_slice::<History>(&history.stdout);
+        let found = asu::json::from_text::<History>(&history.stdout);
         if let Some(upgrade) = found
             .ok()
             .and_then(|history| history.upgrades.into_iter().next())

@@ -139,7 +139,7 @@ fn the_settings_say_the_same_as_owut_s_section_has_it() {
     let ended = asu(&router, &["check"]);
     assert!(ended.stdout.contains("Request: {"), "{ended:?}");
     let kept = fs::read_to_string(at(&router, "/tmp/asu-plan.json")).unwrap();
-    let kept: Plan = serde_json::from_str(&kept).unwrap();
+    let kept: Plan = asu::json::from_text(kept.as_bytes()).unwrap();
     assert_eq!(kept.target.version, "25.12.0");
     fs::remove_file(at(&router, "/etc/first")).unwrap();
     asu(&router, &["check"]).refused(6, "option init_script");
@@ -289,8 +289,11 @@ fn two_releases_are_compared_for_this_router() {
     // From what runs it is what a check says.
     let plan: Plan = asu(&router, &["--json", "check"]).json();
     let diff: Value = asu(&router, &["--json", "diff", "24.10.2"]).json();
-    let upgrade = serde_json::to_value(&plan.packages.upgrade).unwrap();
-    assert_eq!(diff["packages"]["upgrade"], upgrade);
+    let upgrade = asu::json::text(&plan.packages.upgrade).unwrap();
+    assert_eq!(
+        diff["packages"]["upgrade"],
+        serde_json::from_str::<Value>(&upgrade).unwrap()
+    );
     assert_eq!(diff["from"]["version"], plan.running.version);
     let same = asu(&router, &["diff", "24.10.0"]);
     assert!(

@@ -8,6 +8,7 @@ mod common;
 
 use asu::api::{Goal, Image, Job, NoticeKind, Outcome, Phase, Release, Status};
 use asu::daemon::engine::Engine;
+use asu::json::Object;
 use asu::paths::Paths;
 use asu::upgrade::confirm::Pending;
 use common::*;
@@ -108,7 +109,7 @@ fn lay_out(router: &Router, phase: Phase, tmp: Tmp, promise: Promise) {
             image: image.filter(|_| phase != Phase::Verifying),
             ..Status::default()
         };
-        let text = json!({"status": status, "downloaded": null}).to_string();
+        let text = asu::json::text(&Object(&[("status", &status)])).unwrap();
         let text = text.as_bytes();
         match tmp {
             Tmp::Kept => put("/tmp/attended-sysupgrade/status.json", text),
@@ -133,7 +134,7 @@ fn lay_out(router: &Router, phase: Phase, tmp: Tmp, promise: Promise) {
         boot_id: "of another boot".to_owned(),
         ..Pending::default()
     };
-    let text = serde_json::to_vec(&pending).unwrap();
+    let text = asu::json::text(&pending).unwrap().into_bytes();
     match promise {
         Promise::None => {}
         Promise::HalfWritten => put(

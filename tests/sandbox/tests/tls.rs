@@ -69,8 +69,7 @@ fn a_router_upgrades_itself_over_tls() {
     let sandbox = Sandbox::start(true);
     let version = sandbox.asu(&["--version"]);
     assert!(version.stdout.starts_with(b"asu "), "{version:?}");
-    let list: PackageList =
-        serde_json::from_slice(&sandbox.asu(&["--json", "list"]).stdout).unwrap();
+    let list: PackageList = asu::json::from_text(&sandbox.asu(&["--json", "list"]).stdout).unwrap();
     assert_eq!(list.packages.len(), 43);
     let check = sandbox.asu(&["check"]);
     assert_eq!(check.status.code(), Some(20), "{check:?}");

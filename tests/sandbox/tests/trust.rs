@@ -511,7 +511,7 @@ fn a_rebuilder_that_hangs_holds_up_nobody_who_has_enough_and_no_cancel() {
 
 fn newest(router: &Router) -> Release {
     let file = at(router, "/etc/attended-sysupgrade/newest.json");
-    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+    asu::json::from_text(&fs::read(file).unwrap()).unwrap()
 }
 
 fn restart(router: &Router) {

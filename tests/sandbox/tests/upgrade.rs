@@ -42,7 +42,7 @@ fn upgrade_over_the_bus(router: &Router, arguments: Value) -> Vec<Status> {
         match bus.receive(PATIENCE).unwrap().expect("no more is told") {
             Incoming::Notification(notification) => {
                 assert_eq!(notification.kind, "status");
-                told.push(notification.data.read::<Status>().unwrap());
+                told.push(asu::json::from_bus::<Status>(notification.data.as_bytes()).unwrap());
             }
             // The daemon ends with the system.
             Incoming::Unsubscribed(_) => return told,

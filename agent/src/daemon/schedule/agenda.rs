@@ -6,9 +6,9 @@
 
 use super::window::{Place, Window};
 use super::zone::Zone;
+use crate::json::{Decode, Encode};
 use crate::system::clock_is_plausible;
 use crate::system::random::Random;
-use serde::{Deserialize, Serialize};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -55,8 +55,8 @@ pub struct Rules {
 }
 
 /// What is remembered between boots. Times are seconds since 1970.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
+#[field(optional)]
 pub struct Kept {
     /// The last turn.
     pub checked: Option<i64>,

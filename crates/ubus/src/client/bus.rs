@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use serde::de::DeserializeOwned;
-use serde::Serialize;
 
 use super::error::Error;
-use super::incoming::Incoming;
+use super::incoming::{Incoming, ToMessage};
 use super::publish::Role;
 use super::receive::Awaited;
 use super::socket::Socket;
 use crate::blobmsg::{Fields, Type, Value};
-use crate::data::{from_blobmsg, to_blobmsg, DataError};
+use crate::data::{from_blobmsg, DataError};
 use crate::message::{attr, Attributes, Header, Kind, Message};
 use crate::status::Status;
 use crate::write::Writer;
@@ -123,10 +122,10 @@ impl Bus {
         &mut self,
         path: &str,
         method: &str,
-        arguments: &(impl Serialize + ?Sized),
+        arguments: &(impl ToMessage + ?Sized),
         timeout: Duration,
     ) -> Result<R, Error> {
-        let arguments = to_blobmsg(arguments)?;
+        let arguments = arguments.to_message()?;
         let answer = self.call_raw(path, method, &arguments, timeout)?;
         Ok(from_blobmsg(&answer)?)
     }
@@ -154,9 +153,9 @@ impl Bus {
     pub fn send_event(
         &mut self,
         name: &str,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
-        let data = to_blobmsg(data)?;
+        let data = data.to_message()?;
         let mut event = Vec::new();
         let mut writer = Writer::new(&mut event);
         writer.string("id", name);

@@ -1,14 +1,15 @@
 //! What the bus brings unasked.
 
+use std::borrow::Cow;
 use std::string::String;
 use std::vec::Vec;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::publish::Published;
 use super::subscribe::{Listener, Subscription};
 use crate::blobmsg::Fields;
-use crate::data::{from_blobmsg, DataError};
+use crate::data::{from_blobmsg, to_blobmsg, DataError};
 
 /// Something that came in.
 #[derive(Debug)]
@@ -47,6 +48,34 @@ impl Incoming {
 /// The fields of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload(Vec<u8>);
+
+/// What can be sent as a message: plain structs, and fields that are encoded already.
+pub trait ToMessage {
+    /// The fields as blobmsg.
+    ///
+    /// # Errors
+    /// [`DataError`] if they can't be written.
+    fn to_message(&self) -> Result<Cow<'_, [u8]>, DataError>;
+}
+
+impl<T: Serialize + ?Sized> ToMessage for T {
+    fn to_message(&self) -> Result<Cow<'_, [u8]>, DataError> {
+        to_blobmsg(self).map(Cow::Owned)
+    }
+}
+
+impl ToMessage for Payload {
+    fn to_message(&self) -> Result<Cow<'_, [u8]>, DataError> {
+        Ok(Cow::Borrowed(&self.0))
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    /// Takes blobmsg fields as they are.
+    fn from(fields: Vec<u8>) -> Self {
+        Payload(fields)
+    }
+}
 
 impl Payload {
     pub(super) fn new(fields: &[u8]) -> Self {

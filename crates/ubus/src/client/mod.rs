@@ -12,7 +12,7 @@ mod subscribe;
 
 pub use bus::{Bus, Method, Object};
 pub use error::Error;
-pub use incoming::{Event, Incoming, Notification, Payload, Request};
+pub use incoming::{Event, Incoming, Notification, Payload, Request, ToMessage};
 pub use object::{Argument, ObjectSpec};
 pub use publish::Published;
 pub use service::Service;

@@ -2,13 +2,10 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
-
 use super::bus::{Bus, PATIENCE};
 use super::error::Error;
-use super::incoming::Request;
+use super::incoming::{Request, ToMessage};
 use super::object::ObjectSpec;
-use crate::data::to_blobmsg;
 use crate::message::{attr, Header, Kind};
 use crate::status::Status;
 
@@ -59,9 +56,9 @@ impl Bus {
     pub fn reply(
         &mut self,
         request: &Request,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
-        let data = to_blobmsg(data)?;
+        let data = data.to_message()?;
         self.reply_raw(request, &data)
     }
 
@@ -100,7 +97,7 @@ impl Bus {
     pub fn answer(
         &mut self,
         request: Request,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
         let replied = self.reply(&request, data);
         let status = match &replied {
@@ -119,12 +116,12 @@ impl Bus {
         &mut self,
         object: Published,
         kind: &str,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
         if !self.is_subscribed(object) {
             return Ok(());
         }
-        let data = to_blobmsg(data)?;
+        let data = data.to_message()?;
         let header = Header {
             kind: Kind::Notify,
             sequence: self.next_sequence(),

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use serde::de::DeserializeOwned;
-use serde::Serialize;
 
 use super::bus::Bus;
 use super::error::Error;
-use super::incoming::{Incoming, Request};
+use super::incoming::{Incoming, Request, ToMessage};
 use super::object::ObjectSpec;
 use super::publish::Published;
 use crate::status::Status;
@@ -167,7 +166,7 @@ impl Service {
     pub fn reply(
         &mut self,
         request: &Request,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
         self.forgiving(|bus, _| bus.reply(request, data))
     }
@@ -185,7 +184,7 @@ impl Service {
     pub fn answer(
         &mut self,
         request: Request,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
         self.forgiving(|bus, _| bus.answer(request, data))
     }
@@ -194,7 +193,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Data`] if the data can't be written.
-    pub fn notify(&mut self, kind: &str, data: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+    pub fn notify(&mut self, kind: &str, data: &(impl ToMessage + ?Sized)) -> Result<(), Error> {
         self.forgiving(|bus, object| bus.notify(object, kind, data))
     }
 
@@ -205,7 +204,7 @@ impl Service {
     pub fn send_event(
         &mut self,
         name: &str,
-        data: &(impl Serialize + ?Sized),
+        data: &(impl ToMessage + ?Sized),
     ) -> Result<(), Error> {
         self.forgiving(|bus, _| bus.send_event(name, data))
     }
@@ -226,7 +225,7 @@ impl Service {
         &mut self,
         path: &str,
         method: &str,
-        arguments: &(impl Serialize + ?Sized),
+        arguments: &(impl ToMessage + ?Sized),
         timeout: Duration,
     ) -> Result<R, Error> {
         let State::Connected { bus, .. } = &mut self.state else {

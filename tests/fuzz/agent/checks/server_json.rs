@@ -6,15 +6,13 @@ use super::super::{address, http, is_plain_name, json, older_packages};
 use super::super::{prepare, range_total, refusal, safe_path};
 use super::{told, Pieces};
 use crate::api::{DeviceInfo, RequestBody, Running};
-use crate::json::understand;
 use crate::text::clean;
 use crate::upgrade::build::Built;
 use crate::upgrade::{beside, offer};
+use data::{Data, Decode};
 use firmware::{steers, KeyRing, Sha256};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 
 /// Any bytes as each of a server's answers, which are read whole; and as the texts in its headers.
 pub fn server_json(data: &[u8]) {
@@ -36,50 +34,34 @@ pub fn server_json(data: &[u8]) {
         Err(error) => return told(error),
     };
     assert!(depth(&whole) <= json::DEPTH_LIMIT);
-    for sentence in prepare::changes(&whole) {
+    let (bytes, data) = (data, Data::parse(data).unwrap());
+    for sentence in prepare::changes(data.value()) {
         assert!(!sentence.is_empty() && !sentence.contains(steers));
     }
-    if let Some(overview) = alike::<Overview>(&whole) {
+    if let Some(overview) = said::<Overview>(&data) {
         branches(&overview);
     }
-    if let Some(finished) = alike::<Finished>(&whole) {
+    if let Some(finished) = said::<Finished>(&data) {
         images(&finished);
     }
-    if let Some(progress) = alike::<Progress>(&whole) {
+    if let Some(progress) = said::<Progress>(&data) {
         assert!(!clean(&progress.detail).contains(steers));
     }
-    alike::<Profile>(&whole);
+    said::<Profile>(&data);
     let empty = whole.as_object().is_some_and(|fields| fields.is_empty());
-    match json::read_unless_empty::<Value>(&mut { data }) {
+    match json::read_unless_empty::<Value>(&mut { bytes }) {
         Ok(found) => assert!(found.is_some() || empty),
         Err(error) => panic!("read before, and now {error}"),
     }
 }
 
-/// What our reader makes of a value, serde_json's makes of it as well: ours takes null for a missing
-/// field, and no list for an object.
-fn alike<T: DeserializeOwned + Debug>(value: &Value) -> Option<T> {
-    let ours = match understand::<T>(value.clone()) {
-        Ok(ours) => ours,
+fn said<T: Decode + Default>(data: &Data) -> Option<T> {
+    match data::read(data.value()) {
+        Ok(said) => Some(said),
         Err(error) => {
             told(Error::NotUnderstood(error.to_string()));
-            return None;
+            None
         }
-    };
-    let theirs: T = serde_json::from_value(without_nulls(value)).unwrap();
-    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
-    Some(ours)
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(without_nulls).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name.clone(), without_nulls(value)))
-            .collect(),
-        value => value.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The settings and the language they are written in.
 
 use crate::error::Kind;
-use crate::json::{read, value};
+use crate::json::{from_text, text};
 use crate::settings::Settings;
 use crate::uci::{parse, Section};
 use crate::upgrade::Choice;
@@ -44,14 +44,14 @@ fn written(section: &Section) -> String {
 
 /// They go to the job as they are, and a choice that they complete is refused or makes sense.
 fn hold(settings: Settings) {
-    let sent = value(&settings).unwrap();
+    let sent = text(&settings).unwrap();
     let shown = Settings {
         image: None,
         verbosity: 0,
         keep_files: false,
         ..settings.clone()
     };
-    assert_eq!(read::<Settings>(sent).unwrap(), shown);
+    assert_eq!(from_text::<Settings>(sent.as_bytes()).unwrap(), shown);
     for (server, others) in &settings.rebuilders {
         assert!(settings.servers.contains(server) && !others.contains(server));
     }

@@ -6,10 +6,10 @@ pub mod gate;
 pub mod proxy;
 
 use asu::api::{History, Outcome, Phase, Status, Upgrade};
+use asu::json::Decode;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use sandbox::{Device, Options, Router, World};
-use serde::de::DeserializeOwned;
 use serde_json::{json, Value};
 use std::fs;
 use std::io::Write;
@@ -92,18 +92,22 @@ pub fn at(router: &Router, path: &str) -> PathBuf {
 }
 
 /// Calls a method of the object, as any client of the bus would.
-pub fn call<T: DeserializeOwned>(
+pub fn call<T: Decode + Default>(
     router: &Router,
     method: &str,
     arguments: Value,
 ) -> Result<T, ubus::Error> {
-    Bus::connect(&router.files().socket())?.call(OBJECT, method, &arguments, PATIENCE)
+    let mut bus = Bus::connect(&router.files().socket())?;
+    let arguments = asu::json::to_bus(&arguments).unwrap();
+    let answer = bus.call_raw(OBJECT, method, &arguments, PATIENCE)?;
+    Ok(asu::json::from_bus(&answer).unwrap())
 }
 
 /// The same where the daemon may be ending: a real ubusd does not tell that who is asked has died.
-pub fn ask<T: DeserializeOwned>(router: &Router, method: &str) -> Option<T> {
+pub fn ask<T: Decode + Default>(router: &Router, method: &str) -> Option<T> {
     let mut bus = Bus::connect(&router.files().socket()).ok()?;
-    bus.call(OBJECT, method, &json!({}), ANSWER).ok()
+    let answer = bus.call_raw(OBJECT, method, &[], ANSWER).ok()?;
+    Some(asu::json::from_bus(&answer).unwrap())
 }
 
 /// Starts a job and gives its id.
@@ -233,8 +237,9 @@ impl Ended {
     }
 
     /// Its output as an object.
-    pub fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    pub fn json<T: Decode + Default>(&self) -> T {
+        asu::json::from_text(self.stdout.as_bytes())
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// It failed with `code` and said why, in one sentence, on standard error.

@@ -132,10 +132,10 @@ impl Distance {
 }
 
 fn job(router: &Router) -> Option<asu::api::Job> {
-    Bus::connect(&router.files().socket())
-        .and_then(|mut bus| bus.call::<Status>(OBJECT, "status", &json!({}), PATIENCE))
-        .ok()?
-        .job
+    let asked = Bus::connect(&router.files().socket())
+        .and_then(|mut bus| bus.call_raw(OBJECT, "status", &[], PATIENCE));
+    let status: Status = asu::json::from_bus(&asked.ok()?).unwrap();
+    status.job
 }
 
 /// A PC whose `asu` does not pause for seconds before it goes on after a break.

@@ -1,0 +1,182 @@
+//! From our types into the bus's form.
+
+use crate::{Data, Name, Out};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use ubus::{Full, Type};
+
+/// What can be written.
+pub trait Encode {
+    /// Writes it as the field `name`; as an entry of a list it has none.
+    fn encode(&self, name: &str, out: &mut Out<'_>);
+
+    /// Whether there is nothing in it: such a field may be left out.
+    fn is_nothing(&self) -> bool {
+        false
+    }
+}
+
+/// Writes an object.
+#[inline(never)]
+pub fn record(name: &str, names: &[Name], values: &[&dyn Encode], out: &mut Out<'_>) {
+    let object = out.open(Type::Table, name);
+    for (name, value) in names.iter().zip(values) {
+        if !(name.sparse && value.is_nothing()) {
+            value.encode(name.name, out);
+        }
+    }
+    out.close(object);
+}
+
+/// An object of which no type is made, because it is written in one place only.
+pub struct Object<'a>(pub &'a [(&'a str, &'a dyn Encode)]);
+
+impl Encode for Object<'_> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        let object = out.open(Type::Table, name);
+        for (name, value) in self.0 {
+            value.encode(name, out);
+        }
+        out.close(object);
+    }
+}
+
+/// An object with the fields of several.
+pub struct Joined(Vec<u8>);
+
+impl Joined {
+    /// No two of them may have a field of the same name.
+    ///
+    /// # Errors
+    /// As [`Data::of`].
+    pub fn of(objects: &[&dyn Encode]) -> Result<Joined, Full> {
+        let mut fields = Vec::new();
+        for object in objects {
+            fields.extend(Data::of(*object)?.into_message());
+        }
+        Ok(Joined(fields))
+    }
+}
+
+impl Encode for Joined {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.table(name, |object| object.encoded(&self.0));
+    }
+}
+
+impl<T: Encode + ?Sized> Encode for &T {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        (**self).encode(name, out);
+    }
+
+    fn is_nothing(&self) -> bool {
+        (**self).is_nothing()
+    }
+}
+
+impl Encode for bool {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.bool(name, *self);
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ident)*) => {$(
+        impl Encode for $number {
+            fn encode(&self, name: &str, out: &mut Out<'_>) {
+                out.int(name, (*self).into());
+            }
+        }
+    )*};
+}
+
+numbers!(u8 i32 u32 i64);
+
+impl Encode for u64 {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.uint(name, *self);
+    }
+}
+
+impl Encode for usize {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.uint(name, *self as u64);
+    }
+}
+
+impl Encode for str {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.string(name, self);
+    }
+}
+
+impl Encode for String {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        self.as_str().encode(name, out);
+    }
+}
+
+impl Encode for Path {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.string(name, self.as_os_str().as_encoded_bytes());
+    }
+}
+
+impl Encode for PathBuf {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        self.as_path().encode(name, out);
+    }
+}
+
+impl<T: Encode> Encode for Option<T> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        match self {
+            Some(value) => value.encode(name, out),
+            None => out.null(name),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Encode> Encode for Box<T> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        (**self).encode(name, out);
+    }
+}
+
+impl<T: Encode> Encode for [T] {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        let list = out.open(Type::Array, name);
+        for item in self {
+            item.encode("", out);
+        }
+        out.close(list);
+    }
+}
+
+impl<T: Encode> Encode for Vec<T> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        self.as_slice().encode(name, out);
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Encode> Encode for BTreeMap<String, T> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        let object = out.open(Type::Table, name);
+        for (name, value) in self {
+            value.encode(name, out);
+        }
+        out.close(object);
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.is_empty()
+    }
+}

@@ -1,0 +1,93 @@
+//! Plain types into JSON and bus messages and out of them, with little code for each type.
+//!
+//! A value has one form here, blobmsg, the bus's own. JSON texts are brought into it before anything reads
+//! them, and written from it. So each type has one reader and one writer, whatever it comes from and goes
+//! to, and no tree of values is built for a plan of a thousand packages.
+//!
+//! A type gets [`Decode`] and [`Encode`] by derive. Unlike serde's they make no code for each type but a
+//! list of its fields, which two functions walk through that exist once.
+#![forbid(unsafe_code)]
+
+mod decode;
+mod encode;
+mod text;
+mod tree;
+
+pub use data_derive::{Decode, Encode};
+pub use decode::{list, only_field, record as decode_record, word, Decode, Name, Unexpected};
+pub use encode::{record as encode_record, Encode, Joined, Object};
+pub use ubus::{Fields, Full, Type, Value};
+
+/// Where things are written.
+pub type Out<'a> = ubus::Writer<'a, Vec<u8>>;
+
+/// A value by itself: one field without a name.
+#[derive(Clone, Debug)]
+pub struct Data(Vec<u8>);
+
+impl Data {
+    /// What stands before the value: its length and the length of the empty name.
+    const HEAD: usize = 8;
+
+    /// Of anything.
+    ///
+    /// # Errors
+    /// [`Full`] where a length does not fit into its field, or a number into 64 bits with a sign.
+    #[inline(never)]
+    pub fn of(anything: &dyn Encode) -> Result<Data, Full> {
+        let mut bytes = Vec::new();
+        let mut out = Out::new(&mut bytes);
+        anything.encode("", &mut out);
+        out.finish()?;
+        Ok(Data(bytes))
+    }
+
+    /// Of a JSON text.
+    ///
+    /// # Errors
+    /// Where and why it is none, in serde_json's words.
+    #[inline(never)]
+    pub fn parse(text: &[u8]) -> Result<Data, serde_json::Error> {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut out = Out::new(&mut bytes);
+        text::parse(text, &mut out)?;
+        out.finish()
+            .map_err(|error| serde::de::Error::custom(error))?;
+        Ok(Data(bytes))
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value<'_> {
+        let field = Fields::new(&self.0).next();
+        field
+            .and_then(Result::ok)
+            .map_or(Value::Null, |field| field.value)
+    }
+
+    /// An object as a bus message: its fields.
+    pub fn into_message(self) -> Vec<u8> {
+        let Data(mut bytes) = self;
+        bytes.drain(..Data::HEAD.min(bytes.len()));
+        bytes
+    }
+
+    /// As a JSON text in one line, without its end.
+    ///
+    /// # Errors
+    /// [`Unexpected`] where it is nested too deep.
+    pub fn to_text(&self) -> Result<String, Unexpected> {
+        let mut text = Vec::with_capacity(self.0.len());
+        text::format(self.value(), &mut text)?;
+        String::from_utf8(text).map_err(|error| Unexpected::new(format_args!("{error}")))
+    }
+}
+
+/// What a value says.
+///
+/// # Errors
+/// [`Unexpected`] where that is not what the type expects.
+pub fn read<T: Decode + Default>(value: Value<'_>) -> Result<T, Unexpected> {
+    let mut read = T::default();
+    read.decode(value)?;
+    Ok(read)
+}

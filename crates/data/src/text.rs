@@ -1,0 +1,172 @@
+//! JSON texts into the bus's form and back, as libubox's blobmsg_json has it; the grammar is serde_json's.
+
+use crate::{Out, Unexpected, Value};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+use ubus::{Type, MAX_DEPTH};
+
+/// Writes the value of a text, as a field without a name.
+pub fn parse(text: &[u8], out: &mut Out<'_>) -> Result<(), serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    Field { name: "", out }.deserialize(&mut reader)?;
+    reader.end()
+}
+
+/// Where the next value goes.
+struct Field<'a, 'o, 'w> {
+    name: &'a str,
+    out: &'o mut Out<'w>,
+}
+
+impl<'de> DeserializeSeed<'de> for Field<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, text: D) -> Result<(), D::Error> {
+        text.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field<'_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.out.null(self.name);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.out.bool(self.name, value);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.out.int(self.name, value);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        match i64::try_from(value) {
+            Ok(value) => self.out.int(self.name, value),
+            // Nothing of ours is so large; whoever ignores the field is not bothered.
+            Err(_) => self.out.double(self.name, value as f64),
+        }
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.out.double(self.name, value);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.out.string(self.name, whole(value).as_bytes());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let list = self.out.open(Type::Array, self.name);
+        let out = self.out;
+        while items.next_element_seed(Field { name: "", out })?.is_some() {}
+        out.close(list);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let object = self.out.open(Type::Table, self.name);
+        let out = self.out;
+        while let Some(Key(name)) = fields.next_key_seed(Key(Cow::Borrowed("")))? {
+            let name = whole(&name);
+            fields.next_value_seed(Field { name: &name, out })?;
+        }
+        out.close(object);
+        Ok(())
+    }
+}
+
+/// A text with a NUL in it would end there for everybody who reads it: it gets a replacement character.
+fn whole(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The name of a field; most are taken as they stand in the text.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> DeserializeSeed<'de> for Key<'de> {
+    type Value = Self;
+
+    fn deserialize<D: Deserializer<'de>>(self, text: D) -> Result<Self, D::Error> {
+        text.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'de> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self, E> {
+        Ok(Key(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self, E> {
+        Ok(Key(Cow::Owned(name.to_owned())))
+    }
+}
+
+/// Appends a value as a text in one line.
+pub fn format(value: Value<'_>, text: &mut Vec<u8>) -> Result<(), Unexpected> {
+    format_in(value, MAX_DEPTH, text)
+}
+
+fn format_in(value: Value<'_>, depth: usize, text: &mut Vec<u8>) -> Result<(), Unexpected> {
+    match value {
+        Value::Null => text.extend_from_slice(b"null"),
+        Value::Array(items) => nested(items, b"[]", depth, text)?,
+        Value::Table(fields) => nested(fields, b"{}", depth, text)?,
+        Value::String(words) => scalar(&String::from_utf8_lossy(words), text)?,
+        Value::Int8(number) => scalar(&(number != 0), text)?,
+        Value::Double(number) => scalar(&number, text)?,
+        Value::Int16(_) | Value::Int32(_) | Value::Int64(_) => scalar(&value.as_i64(), text)?,
+    }
+    Ok(())
+}
+
+fn nested(
+    fields: ubus::Fields<'_>,
+    brackets: &[u8; 2],
+    depth: usize,
+    text: &mut Vec<u8>,
+) -> Result<(), Unexpected> {
+    let too_deep = || Unexpected::new(format_args!("more than {MAX_DEPTH} levels"));
+    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
+    let [begin, end] = *brackets;
+    text.push(begin);
+    for (at, field) in fields.enumerate() {
+        let field = field?;
+        if at > 0 {
+            text.push(b',');
+        }
+        if begin == b'{' {
+            scalar(&String::from_utf8_lossy(field.name), text)?;
+            text.push(b':');
+        }
+        format_in(field.value, depth, text)?;
+    }
+    text.push(end);
+    Ok(())
+}
+
+fn scalar<T: Serialize>(value: &T, text: &mut Vec<u8>) -> Result<(), Unexpected> {
+    serde_json::to_writer(text, value).map_err(|error| Unexpected::new(format_args!("{error}")))
+}
