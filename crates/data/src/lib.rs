@@ -51,8 +51,7 @@ impl Data {
         let mut bytes = Vec::with_capacity(text.len());
         let mut out = Out::new(&mut bytes);
         text::parse(text, &mut out)?;
-        out.finish()
-            .map_err(|error| serde::de::Error::custom(error))?;
+        out.finish().map_err(serde::de::Error::custom)?;
         Ok(Data(bytes))
     }
 
