@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use data::{Data, Decode, Encode};
+use data::{Data, Decode};
 use proptest::prelude::*;
 use serde_json::{json, Value as Tree};
 
