@@ -4,6 +4,7 @@ mod address;
 mod line;
 mod message;
 mod tls;
+mod x25519;
 
 use super::error::Error;
 use crate::system::{clock_is_plausible, now};

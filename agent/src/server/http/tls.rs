@@ -2,6 +2,7 @@
 //! linker leaves out: of rustls' own choice (client certificates, Ed25519, RSA signing, TLS 1.2) a
 //! router needs nothing.
 
+use super::x25519::X25519;
 use rustls::crypto::ring::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom};
 use rustls::crypto::{SupportedKxGroup, WebPkiSupportedAlgorithms};
@@ -19,7 +20,7 @@ const CIPHER_SUITES: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_256_GCM_SHA384,
 ];
 
-const KEY_EXCHANGES: [&dyn SupportedKxGroup; 2] = [kx_group::X25519, kx_group::SECP256R1];
+const KEY_EXCHANGES: [&dyn SupportedKxGroup; 2] = [&X25519, kx_group::SECP256R1];
 
 /// Public certificate authorities sign with ECDSA or RSA, nobody with Ed25519 (CA/Browser Forum,
 /// Baseline Requirements 6.1.1.3).
@@ -76,7 +77,7 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
 
 /// What rustls wants besides algorithms.
 #[derive(Debug)]
-struct Router;
+pub(super) struct Router;
 
 impl SecureRandom for Router {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), GetRandomFailed> {
