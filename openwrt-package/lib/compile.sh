@@ -1,11 +1,11 @@
 # Compiles the agent and the plugin for one target. Sourced by `build`.
 # shellcheck shell=bash
 
-# cross_cargo TARGET KIND RUSTFLAGS COMMAND ARGUMENT...: cargo by cargo-zigbuild, with the second rustc.
+# cross_cargo TARGET KIND RUSTFLAGS CFLAGS COMMAND ARGUMENT...: cargo by cargo-zigbuild, with the second rustc.
 # KIND names the target folder: other flags in the same folder would throw away what was built before.
 cross_cargo() {
-	local target=$1 kind=$2 flags=$3 command=$4 triple
-	shift 4
+	local target=$1 kind=$2 flags=$3 cflags=$4 command=$5 triple
+	shift 5
 	triple=$(target_triple "$target")
 
 	# Rust brings its own crt files for musl except on mips; here they come from zig.
@@ -16,7 +16,7 @@ cross_cargo() {
 	flags+=" -Z fmt-debug=none -Z location-detail=none"
 	# And nothing unwinds, so the tables for it stay out too, ring's C included.
 	flags+=" -C force-unwind-tables=no"
-	local cflags="-fno-asynchronous-unwind-tables -fno-unwind-tables"
+	cflags+=" -fno-asynchronous-unwind-tables -fno-unwind-tables"
 	# The same bytes wherever the checkout and cargo's folder lie.
 	flags+=" --remap-path-prefix=$ROOT=/asu --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 
@@ -31,13 +31,19 @@ cross_cargo() {
 
 # static_cargo TARGET ARGUMENT...: builds a static program, below $CROSS/agent.
 static_cargo() {
-	local target=$1 flags=""
+	local target=$1 flags="" cflags=""
 	shift
 	# A position-independent program on mips calls weak symbols that nobody defines at its load address
 	# instead of seeing that there are none (the MIPS GOT is relocated as a whole): the library's own
 	# getrandom, for one, so that the first hash map would end the program.
-	case "$target" in mips*) flags="-C relocation-model=static" ;; esac
-	cross_cargo "$target" agent "$flags" zigbuild "$@" \
+	# LLVM's order of instructions for mips wants more registers than there are: code in the order of the
+	# source has fewer detours by the stack. And zig takes -Oz of ring's C for -Os.
+	case "$target" in mips*)
+		flags="-C relocation-model=static -C llvm-args=-pre-RA-sched=source"
+		cflags="-fno-PIC -Xclang -Oz -mllvm -pre-RA-sched=source"
+		;;
+	esac
+	cross_cargo "$target" agent "$flags" "$cflags" zigbuild "$@" \
 		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
 }
 
@@ -79,7 +85,7 @@ compile_plugin() {
 	for option in $options; do
 		link+=(-C "llvm-args=-$option")
 	done
-	RUSTC_WRAPPER=$wrapper cross_cargo "$target" plugin "$flags" rustc -p rpcd-plugin --lib \
+	RUSTC_WRAPPER=$wrapper cross_cargo "$target" plugin "$flags" "" rustc -p rpcd-plugin --lib \
 		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size \
 		-- "${link[@]}" || return 1
 	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" "$file" &&

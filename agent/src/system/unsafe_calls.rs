@@ -1,5 +1,5 @@
-//! The two calls that neither the standard library nor nix offers safely. All unsafe code of the
-//! agent stands here.
+//! The two calls that neither the standard library nor nix offers safely, and a name of the C library
+//! that is taken. All unsafe code of the agent stands here.
 #![allow(unsafe_code)]
 
 use nix::libc;
@@ -40,6 +40,15 @@ pub fn is_open_for_writing(file: &File) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// In the place of musl's, which brings printf along: the standard library calls it for threads that
+/// have a name, and none of ours has.
+// SAFETY: the signature is the C library's, and the linker takes one of both.
+#[cfg(target_env = "musl")]
+#[unsafe(no_mangle)]
+extern "C" fn pthread_setname_np(_: libc::pthread_t, _: *const libc::c_char) -> libc::c_int {
+    0
 }
 
 #[cfg(test)]
