@@ -29,6 +29,15 @@ cross_cargo() {
 		--profile router --target "$triple" "$@"
 }
 
+# LLVM's options for the agent on mips, for which its own choices make code large. Instructions in the
+# order of the source, common subexpressions computed anew, and nothing moved out of a loop a second time
+# leave fewer values alive than there are registers; the simple way to give those away makes like code
+# from like source, which xz sees, and so do blocks that stay where they are. Like ends of blocks are
+# merged, which LLVM does not do for mips because a branch over more than 128 KB would then miss a
+# register: no function comes near that.
+MIPS_OPTIONS="pre-RA-sched=source disable-machine-cse disable-machine-licm disable-lsr regalloc=basic
+	disable-block-placement enable-tail-merge=1"
+
 # static_cargo TARGET ARGUMENT...: builds a static program, below $CROSS/agent.
 static_cargo() {
 	local target=$1 flags="" cflags=""
@@ -36,11 +45,15 @@ static_cargo() {
 	# A position-independent program on mips calls weak symbols that nobody defines at its load address
 	# instead of seeing that there are none (the MIPS GOT is relocated as a whole): the library's own
 	# getrandom, for one, so that the first hash map would end the program.
-	# LLVM's order of instructions for mips wants more registers than there are: code in the order of the
-	# source has fewer detours by the stack. And zig takes -Oz of ring's C for -Os.
 	case "$target" in mips*)
-		flags="-C relocation-model=static -C llvm-args=-pre-RA-sched=source"
-		cflags="-fno-PIC -Xclang -Oz -mllvm -pre-RA-sched=source"
+		flags="-C relocation-model=static"
+		# zig takes -Oz of ring's C for -Os.
+		cflags="-fno-PIC -Xclang -Oz"
+		local option
+		for option in $MIPS_OPTIONS; do
+			flags+=" -C llvm-args=--$option"
+			cflags+=" -mllvm --$option"
+		done
 		;;
 	esac
 	cross_cargo "$target" agent "$flags" "$cflags" zigbuild "$@" \
