@@ -6,9 +6,12 @@ mod stand_in;
 
 use asu::error::{Error, Kind};
 use asu::server::{Client, Options};
+use rustls::crypto::ring::kx_group;
+use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, CryptoProvider};
+use rustls::crypto::{SharedSecret, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{NamedGroup, ServerConfig, ServerConnection, StreamOwned};
 use stand_in::{Reply, Request, StandIn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,11 +27,13 @@ fn secure(
     certificate: &str,
     script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
 ) -> (StandIn, String) {
-    speaking(rustls::DEFAULT_VERSIONS, certificate, script)
+    let provider = rustls::crypto::ring::default_provider();
+    speaking(provider, rustls::DEFAULT_VERSIONS, certificate, script)
 }
 
-/// The same, of certain versions of TLS only.
+/// The same, of certain algorithms and versions of TLS only.
 fn speaking(
+    provider: CryptoProvider,
     versions: &[&'static rustls::SupportedProtocolVersion],
     certificate: &str,
     script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
@@ -38,13 +43,12 @@ fn speaking(
         .map(Result::unwrap)
         .collect();
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
     let config = Arc::new(config);
     let server = StandIn::wrapped(
         move |stream| {
@@ -128,11 +132,62 @@ fn dns_hijack_with_valid_cert_for_other_host() {
 
 #[test]
 fn a_server_that_speaks_only_an_older_tls() {
-    let (server, url) = speaking(&[&rustls::version::TLS12], "loopback.pem", empty_overview);
+    let provider = rustls::crypto::ring::default_provider();
+    let versions = [&rustls::version::TLS12];
+    let (server, url) = speaking(provider, &versions, "loopback.pem", empty_overview);
     let error = overview(&url, &file("ca.pem")).unwrap_err();
     assert_eq!(error.kind, Kind::Tls, "{error}");
     assert!(error.message.contains("TLS 1.3"), "{error}");
     assert_eq!(server.lines().len(), 0);
+}
+
+/// A server that agrees on keys by this group only.
+fn agreeing_by(group: &'static dyn SupportedKxGroup) -> (StandIn, String) {
+    let provider = CryptoProvider {
+        kx_groups: vec![group],
+        ..rustls::crypto::ring::default_provider()
+    };
+    let versions = rustls::DEFAULT_VERSIONS;
+    speaking(provider, versions, "loopback.pem", empty_overview)
+}
+
+#[test]
+fn both_ways_to_agree_on_keys() {
+    for group in [kx_group::X25519, kx_group::SECP256R1] {
+        let (server, url) = agreeing_by(group);
+        overview(&url, &file("ca.pem")).unwrap();
+        assert_eq!(server.lines().len(), 1, "{:?}", group.name());
+    }
+}
+
+/// X25519 with a point of small order, whose product with any secret is zero.
+#[derive(Debug)]
+struct Zero;
+
+impl SupportedKxGroup for Zero {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        Err(rustls::Error::HandshakeNotComplete)
+    }
+
+    fn start_and_complete(&self, _: &[u8]) -> Result<CompletedKeyExchange, rustls::Error> {
+        Ok(CompletedKeyExchange {
+            group: self.name(),
+            pub_key: vec![0; 32],
+            secret: SharedSecret::from(vec![0; 32]),
+        })
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+#[test]
+fn a_server_that_makes_the_secret_known_to_everybody() {
+    let (server, url) = agreeing_by(&Zero);
+    let error = overview(&url, &file("ca.pem")).unwrap_err();
+    assert_eq!(error.kind, Kind::Tls, "{error}");
+    assert_eq!(server.lines().len(), 0, "nothing was said to it");
 }
 
 #[test]
