@@ -16,7 +16,7 @@ const WORDS_LIMIT: usize = 400;
 
 /// The same text on one line, without characters that do something instead of being shown.
 pub fn line(text: &str) -> String {
-    if is_plain(text) {
+    if is_plain(text) || text.chars().all(|c| harmless(c) == c) {
         return text.to_owned();
     }
     text.chars().map(harmless).collect()

@@ -66,7 +66,7 @@ pub fn run(
         output.line("")?;
         output.line("The packages are the same.")?;
     }
-    plan::list("Notes", &diff.notes, output)?;
+    plan::list("Notes", &mut diff.notes.iter().cloned(), output)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -56,7 +56,7 @@ impl Output {
         }
         let end = if self.open { "\r\x1b[K" } else { "" };
         self.open = false;
-        self.write(&format!("{end}{}\n", text::line(line)))
+        self.write(&[end, &text::line(line), "\n"].concat())
     }
 
     /// Replaces the terminal's last line.

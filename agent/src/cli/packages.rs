@@ -16,7 +16,7 @@ pub fn list(list: &PackageList, output: &mut Output) -> Result<ExitCode, Error> 
         output.object(list)?;
     }
     for (name, version) in &list.packages {
-        output.line(&format!("{name} {version}"))?;
+        output.line(&[name, " ", version].concat())?;
     }
     Ok(ExitCode::SUCCESS)
 }

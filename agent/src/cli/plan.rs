@@ -2,7 +2,9 @@
 
 use super::options::Options;
 use super::output::Output;
-use crate::api::{NamedVersion, PackageChanges, Plan, Release, Target, Verdict, VersionChange};
+use crate::api::{
+    Missing, NamedVersion, PackageChanges, Plan, Release, Renamed, Target, Verdict, VersionChange,
+};
 use crate::error::Error;
 use crate::json;
 
@@ -24,20 +26,20 @@ pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error
     }
     packages(&plan.packages, output)?;
     let defaults = &plan.defaults;
-    list("New default packages", &defaults.added, output)?;
+    list(
+        "New default packages",
+        &mut defaults.added.iter().cloned(),
+        output,
+    )?;
     if !defaults.removed_by_user.is_empty() {
         let names = defaults.removed_by_user.join(", ");
         output.line("")?;
         output.line(&format!("Default packages that stay removed: {names}"))?;
     }
     let replaced = defaults.replaced.iter();
-    let replaced = replaced.map(|replaced| format!("{} by {}", replaced.default, replaced.by));
-    list(
-        "Default packages replaced",
-        &replaced.collect::<Vec<_>>(),
-        output,
-    )?;
-    list("Notes", &plan.notes, output)?;
+    let mut replaced = replaced.map(|replaced| format!("{} by {}", replaced.default, replaced.by));
+    list("Default packages replaced", &mut replaced, output)?;
+    list("Notes", &mut plan.notes.iter().cloned(), output)?;
     if let (true, Some(request)) = (verbose, &plan.request) {
         output.line("")?;
         output.line(&format!("Request: {}", json::text(request)?))?;
@@ -49,30 +51,20 @@ pub fn show(plan: &Plan, verbose: bool, output: &mut Output) -> Result<(), Error
 pub fn packages(packages: &PackageChanges, output: &mut Output) -> Result<(), Error> {
     changes("Newer", &packages.upgrade, output)?;
     changes("Older", &packages.downgrade, output)?;
-    let names = |list: &[NamedVersion]| -> Vec<String> {
-        list.iter()
-            .map(|package| format!("{} {}", package.name, package.version))
-            .collect()
+    let named = |package: &NamedVersion| [&package.name, " ", &package.version].concat();
+    list("New", &mut packages.new.iter().map(named), output)?;
+    list("Gone", &mut packages.gone.iter().map(named), output)?;
+    let renamed = |package: &Renamed| [&package.from, " → ", &package.to].concat();
+    list("Renamed", &mut packages.renamed.iter().map(renamed), output)?;
+    let missing = |missing: &Missing| match missing.needed_by.is_empty() {
+        true => missing.name.clone(),
+        false => format!(
+            "{}, needed by {}",
+            missing.name,
+            missing.needed_by.join(", ")
+        ),
     };
-    list("New", &names(&packages.new), output)?;
-    list("Gone", &names(&packages.gone), output)?;
-    let renamed = packages
-        .renamed
-        .iter()
-        .map(|package| format!("{} → {}", package.from, package.to));
-    list("Renamed", &renamed.collect::<Vec<_>>(), output)?;
-    let missing = packages
-        .missing
-        .iter()
-        .map(|missing| match missing.needed_by.is_empty() {
-            true => missing.name.clone(),
-            false => format!(
-                "{}, needed by {}",
-                missing.name,
-                missing.needed_by.join(", ")
-            ),
-        });
-    list("Missing", &missing.collect::<Vec<_>>(), output)
+    list("Missing", &mut packages.missing.iter().map(missing), output)
 }
 
 /// A release with its kernel.
@@ -95,27 +87,35 @@ fn release(release: &Release) -> String {
 }
 
 fn changes(title: &str, changes: &[VersionChange], output: &mut Output) -> Result<(), Error> {
-    let width = changes
-        .iter()
-        .map(|change| change.name.len())
-        .max()
-        .unwrap_or(0);
-    let lines = changes
-        .iter()
-        .map(|change| format!("{:width$}  {} → {}", change.name, change.from, change.to));
-    list(title, &lines.collect::<Vec<_>>(), output)
+    let width = changes.iter().map(|change| change.name.len()).max();
+    let width = width.unwrap_or(0) + 2;
+    let line = |change: &VersionChange| {
+        let mut line = change.name.clone();
+        let space = width.saturating_sub(line.chars().count());
+        line.extend(std::iter::repeat_n(' ', space));
+        for part in [&change.from, " → ", &change.to] {
+            line.push_str(part);
+        }
+        line
+    };
+    list(title, &mut changes.iter().map(line), output)
 }
 
 /// Prints a list with its heading, if there is anything in it.
-pub fn list(title: &str, lines: &[String], output: &mut Output) -> Result<(), Error> {
-    if lines.is_empty() {
+pub fn list(
+    title: &str,
+    lines: &mut dyn ExactSizeIterator<Item = String>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    if lines.len() == 0 {
         return Ok(());
     }
     output.line("")?;
     output.line(&format!("{title} ({}):", lines.len()))?;
-    lines
-        .iter()
-        .try_for_each(|line| output.line(&format!("  {line}")))
+    for line in lines {
+        output.line(&["  ", line.as_str()].concat())?;
+    }
+    Ok(())
 }
 
 /// What was said with a command: a command that is offered says it again.

@@ -103,7 +103,7 @@ pub(crate) fn until(text: &[u8], kinds: u8) -> &[u8] {
 }
 
 /// What stands before the first such byte, found a word at a time.
-pub(crate) fn before(text: &[u8], end: u8) -> &[u8] {
+pub fn before(text: &[u8], end: u8) -> &[u8] {
     const ONES: usize = usize::MAX / 255;
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk() {
