@@ -36,16 +36,9 @@ pub fn to_bus(object: &dyn Encode) -> Result<Vec<u8>, Error> {
     Ok(data.into_message())
 }
 
-/// Objects as one, with the fields of all.
-pub fn join(objects: &[&dyn Encode]) -> Result<Joined, Error> {
-    Joined::of(objects).map_err(|error| not_understood(&error))
-}
-
 /// Anything as a JSON text in one line, without its end.
-#[inline(never)]
 pub fn text(anything: &dyn Encode) -> Result<String, Error> {
-    let data = Data::of(anything).map_err(|error| not_understood(&error))?;
-    data.to_text().map_err(|error| not_understood(&error))
+    data::text(anything).map_err(|error| not_understood(&error))
 }
 
 /// The same with its end.

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use crate::api::{Goal, Image, Job, Outcome, Phase, Status, Upgrade, Verdict};
 use crate::daemon::engine::RESTARTING;
 use crate::error::{Error, Kind};
-use crate::json::{self, Decode, Encode, Object};
+use crate::json::{Decode, Encode, Joined, Object};
 use crate::settings::Settings;
 use crate::text;
 use std::io::{BufRead, IsTerminal};
@@ -55,7 +55,8 @@ pub fn upgrade(
         )?;
     }
     let wishes = Wishes::of(options)?;
-    let order = json::join(&[&Object(&[("goal", &goal)]), &options.choice, &wishes])?;
+    let towards = Object(&[("goal", &goal)]);
+    let order = Joined(&[&towards, &options.choice, &wishes]);
     let Started { job } = agent.call("start", &order)?;
     if let Agent::Daemon(_) = agent {
         output.line("The job goes on without this terminal: \"asu watch\" follows it, \"asu cancel\" ends it.")?;
@@ -92,7 +93,7 @@ pub fn install(
     let mut image: Vec<(&str, &dyn Encode)> = vec![("force", &options.choice.force)];
     image.extend(path.iter().map(|path| ("path", path as &dyn Encode)));
     let wishes = Wishes::of(options)?;
-    let Started { .. } = agent.call("sysupgrade", &json::join(&[&Object(&image), &wishes])?)?;
+    let Started { .. } = agent.call("sysupgrade", &Joined(&[&Object(&image), &wishes]))?;
     follow(agent, None, options, output)
 }
 

@@ -6,7 +6,7 @@
 use super::http::Call;
 use super::{json, refusal, Client, Error};
 use crate::api::RequestBody;
-use crate::json::{Object, Value};
+use crate::json::{Joined, Object, Value};
 use crate::text::clean;
 use packages::PackageName;
 
@@ -19,8 +19,7 @@ impl Client {
     pub fn prepare(&self, request: &RequestBody, running: &str) -> Result<Vec<String>, Error> {
         let unwritable = |error: crate::error::Error| Error::NotUnderstood(error.message);
         let from = Object(&[("from_version", &running)]);
-        let body = crate::json::join(&[request, &from]).and_then(|body| crate::json::text(&body));
-        let text = body.map_err(unwritable)?;
+        let text = crate::json::text(&Joined(&[request, &from])).map_err(unwritable)?;
         let url = format!("{}/api/v1/build/prepare", self.url());
         let mut answer = self.http.send(&url, Call::Post(text.as_bytes()))?;
         match answer.status() {

@@ -199,8 +199,17 @@ numbers!(u8 i32 u32 i64 u64 usize);
 
 impl Decode for String {
     fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
-        *self = String::from_utf8_lossy(text(value)?).into_owned();
+        *self = owned(text(value)?);
         Ok(())
+    }
+}
+
+/// What is not UTF-8 gets replacement characters; looking for them takes longer than looking whether.
+#[inline(never)]
+fn owned(text: &[u8]) -> String {
+    match std::str::from_utf8(text) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(text).into_owned(),
     }
 }
 
@@ -243,7 +252,7 @@ impl<T: Decode + Default> Decode for BTreeMap<String, T> {
             let entry = entry?;
             let mut read = T::default();
             read.decode(entry.value)?;
-            self.insert(String::from_utf8_lossy(entry.name).into_owned(), read);
+            self.insert(owned(entry.name), read);
         }
         Ok(())
     }

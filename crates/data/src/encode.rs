@@ -1,9 +1,8 @@
-//! From our types into the bus's form.
+//! From our types into bus messages and JSON texts.
 
-use crate::{Data, Name, Out};
+use crate::{Name, Out};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use ubus::{Full, Type};
 
 /// What can be written.
 pub trait Encode {
@@ -19,7 +18,7 @@ pub trait Encode {
 /// Writes an object.
 #[inline(never)]
 pub fn record(name: &str, names: &[Name], values: &[&dyn Encode], out: &mut Out<'_>) {
-    let object = out.open(Type::Table, name);
+    let object = out.object(name);
     for (name, value) in names.iter().zip(values) {
         if !(name.sparse && value.is_nothing()) {
             value.encode(name.name, out);
@@ -33,7 +32,7 @@ pub struct Object<'a>(pub &'a [(&'a str, &'a dyn Encode)]);
 
 impl Encode for Object<'_> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let object = out.open(Type::Table, name);
+        let object = out.object(name);
         for (name, value) in self.0 {
             value.encode(name, out);
         }
@@ -41,26 +40,14 @@ impl Encode for Object<'_> {
     }
 }
 
-/// An object with the fields of several.
-pub struct Joined(Vec<u8>);
+/// An object with the fields of several, no two of which may have a field of the same name.
+pub struct Joined<'a>(pub &'a [&'a dyn Encode]);
 
-impl Joined {
-    /// No two of them may have a field of the same name.
-    ///
-    /// # Errors
-    /// As [`Data::of`].
-    pub fn of(objects: &[&dyn Encode]) -> Result<Joined, Full> {
-        let mut fields = Vec::new();
-        for object in objects {
-            fields.extend(Data::of(*object)?.into_message());
-        }
-        Ok(Joined(fields))
-    }
-}
-
-impl Encode for Joined {
+impl Encode for Joined<'_> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.table(name, |object| object.encoded(&self.0));
+        let object = out.object(name);
+        self.0.iter().for_each(|part| out.inline(*part));
+        out.close(object);
     }
 }
 
@@ -106,7 +93,7 @@ impl Encode for usize {
 
 impl Encode for str {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.string(name, self);
+        out.string(name, self.as_bytes());
     }
 }
 
@@ -149,7 +136,7 @@ impl<T: Encode> Encode for Box<T> {
 
 impl<T: Encode> Encode for [T] {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let list = out.open(Type::Array, name);
+        let list = out.list(name);
         for item in self {
             item.encode("", out);
         }
@@ -169,7 +156,7 @@ impl<T: Encode> Encode for Vec<T> {
 
 impl<T: Encode> Encode for BTreeMap<String, T> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let object = out.open(Type::Table, name);
+        let object = out.object(name);
         for (name, value) in self {
             value.encode(name, out);
         }

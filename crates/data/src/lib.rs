@@ -1,8 +1,8 @@
 //! Plain types into JSON and bus messages and out of them, with little code for each type.
 //!
-//! A value has one form here, blobmsg, the bus's own. JSON texts are brought into it before anything reads
-//! them, and written from it. So each type has one reader and one writer, whatever it comes from and goes
-//! to, and no tree of values is built for a plan of a thousand packages.
+//! What is read has one form here, blobmsg, the bus's own: JSON texts are brought into it first. What is
+//! written goes into either. So each type has one reader and one writer, whatever it comes from and goes to,
+//! and no tree of values is built for a plan of a thousand packages.
 //!
 //! A type gets [`Decode`] and [`Encode`] by derive. Unlike serde's they make no code for each type but a
 //! list of its fields, which two functions walk through that exist once.
@@ -10,16 +10,15 @@
 
 mod decode;
 mod encode;
+mod out;
 mod text;
 mod tree;
 
 pub use data_derive::{Decode, Encode};
 pub use decode::{list, only_field, record as decode_record, word, Decode, Name, Unexpected};
 pub use encode::{record as encode_record, Encode, Joined, Object};
+pub use out::{Open, Out};
 pub use ubus::{Fields, Full, Type, Value};
-
-/// Where things are written.
-pub type Out<'a> = ubus::Writer<'a, Vec<u8>>;
 
 /// A value by itself: one field without a name.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ impl Data {
     #[inline(never)]
     pub fn of(anything: &dyn Encode) -> Result<Data, Full> {
         let mut bytes = Vec::new();
-        let mut out = Out::new(&mut bytes);
+        let mut out = Out::bus(&mut bytes);
         anything.encode("", &mut out);
         out.finish()?;
         Ok(Data(bytes))
@@ -49,7 +48,7 @@ impl Data {
     #[inline(never)]
     pub fn parse(text: &[u8]) -> Result<Data, serde_json::Error> {
         let mut bytes = Vec::with_capacity(text.len());
-        let mut out = Out::new(&mut bytes);
+        let mut out = Out::bus(&mut bytes);
         text::parse(text, &mut out)?;
         out.finish().map_err(serde::de::Error::custom)?;
         Ok(Data(bytes))
@@ -69,16 +68,19 @@ impl Data {
         bytes.drain(..Data::HEAD.min(bytes.len()));
         bytes
     }
+}
 
-    /// As a JSON text in one line, without its end.
-    ///
-    /// # Errors
-    /// [`Unexpected`] where it is nested too deep.
-    pub fn to_text(&self) -> Result<String, Unexpected> {
-        let mut text = Vec::with_capacity(self.0.len());
-        text::format(self.value(), &mut text)?;
-        String::from_utf8(text).map_err(|error| Unexpected::new(format_args!("{error}")))
-    }
+/// Anything as a JSON text in one line, without its end.
+///
+/// # Errors
+/// [`Full`] where a number does not fit into 64 bits with a sign.
+#[inline(never)]
+pub fn text(anything: &dyn Encode) -> Result<String, Full> {
+    let mut text = Vec::new();
+    let mut out = Out::text(&mut text);
+    anything.encode("", &mut out);
+    out.finish()?;
+    String::from_utf8(text).map_err(|_| Full)
 }
 
 /// What a value says.

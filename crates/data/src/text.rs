@@ -1,11 +1,9 @@
-//! JSON texts into the bus's form and back, as libubox's blobmsg_json has it; the grammar is serde_json's.
+//! JSON texts into the bus's form, as libubox's blobmsg_json has it; the grammar is serde_json's.
 
-use crate::{Out, Unexpected, Value};
+use crate::Out;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
-use ubus::{Type, MAX_DEPTH};
 
 /// Writes the value of a text, as a field without a name.
 pub fn parse(text: &[u8], out: &mut Out<'_>) -> Result<(), serde_json::Error> {
@@ -70,7 +68,7 @@ impl<'de> Visitor<'de> for Field<'_, '_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let list = self.out.open(Type::Array, self.name);
+        let list = self.out.list(self.name);
         let out = self.out;
         while items.next_element_seed(Field { name: "", out })?.is_some() {}
         out.close(list);
@@ -78,7 +76,7 @@ impl<'de> Visitor<'de> for Field<'_, '_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let object = self.out.open(Type::Table, self.name);
+        let object = self.out.object(self.name);
         let out = self.out;
         while let Some(Key(name)) = fields.next_key_seed(Key(Cow::Borrowed("")))? {
             let name = whole(&name);
@@ -122,51 +120,4 @@ impl<'de> Visitor<'de> for Key<'de> {
     fn visit_str<E>(self, name: &str) -> Result<Self, E> {
         Ok(Key(Cow::Owned(name.to_owned())))
     }
-}
-
-/// Appends a value as a text in one line.
-pub fn format(value: Value<'_>, text: &mut Vec<u8>) -> Result<(), Unexpected> {
-    format_in(value, MAX_DEPTH, text)
-}
-
-fn format_in(value: Value<'_>, depth: usize, text: &mut Vec<u8>) -> Result<(), Unexpected> {
-    match value {
-        Value::Null => text.extend_from_slice(b"null"),
-        Value::Array(items) => nested(items, b"[]", depth, text)?,
-        Value::Table(fields) => nested(fields, b"{}", depth, text)?,
-        Value::String(words) => scalar(&String::from_utf8_lossy(words), text)?,
-        Value::Int8(number) => scalar(&(number != 0), text)?,
-        Value::Double(number) => scalar(&number, text)?,
-        Value::Int16(_) | Value::Int32(_) | Value::Int64(_) => scalar(&value.as_i64(), text)?,
-    }
-    Ok(())
-}
-
-fn nested(
-    fields: ubus::Fields<'_>,
-    brackets: &[u8; 2],
-    depth: usize,
-    text: &mut Vec<u8>,
-) -> Result<(), Unexpected> {
-    let too_deep = || Unexpected::new(format_args!("more than {MAX_DEPTH} levels"));
-    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-    let [begin, end] = *brackets;
-    text.push(begin);
-    for (at, field) in fields.enumerate() {
-        let field = field?;
-        if at > 0 {
-            text.push(b',');
-        }
-        if begin == b'{' {
-            scalar(&String::from_utf8_lossy(field.name), text)?;
-            text.push(b':');
-        }
-        format_in(field.value, depth, text)?;
-    }
-    text.push(end);
-    Ok(())
-}
-
-fn scalar<T: Serialize>(value: &T, text: &mut Vec<u8>) -> Result<(), Unexpected> {
-    serde_json::to_writer(text, value).map_err(|error| Unexpected::new(format_args!("{error}")))
 }

@@ -54,8 +54,12 @@ fn read<T: Decode + Default>(value: Tree) -> Result<T, String> {
 }
 
 fn tree(anything: &dyn Encode) -> Tree {
-    let text = Data::of(anything).unwrap().to_text().unwrap();
-    serde_json::from_str(&text).unwrap()
+    let text = data::text(anything).unwrap();
+    let tree: Tree = serde_json::from_str(&text).unwrap();
+    // The bus says the same.
+    let said: Tree = data::read(Data::of(anything).unwrap().value()).unwrap();
+    assert_eq!(said, tree);
+    tree
 }
 
 fn full() -> All {
@@ -176,7 +180,9 @@ fn objects_without_a_type() {
     let (name, number) = ("n", 3_u32);
     let one = Object(&[("name", &name)]);
     assert_eq!(tree(&one), json!({"name": "n"}));
-    let both = Joined::of(&[&one, &Object(&[("number", &number)]), &Object(&[])]).unwrap();
+    let number = Object(&[("number", &number)]);
+    let parts: [&dyn Encode; 3] = [&one, &number, &Object(&[])];
+    let both = Joined(&parts);
     assert_eq!(tree(&both), json!({"name": "n", "number": 3}));
     assert_eq!(
         read::<Lenient>(tree(&both)).unwrap(),
@@ -185,6 +191,14 @@ fn objects_without_a_type() {
             number: 3
         }
     );
+}
+
+#[test]
+fn only_objects_can_be_joined() {
+    for wrong in [&1_u8 as &dyn Encode, &vec![String::new()], &None::<u8>] {
+        assert!(data::text(&Joined(&[wrong])).is_err());
+        assert!(Data::of(&Joined(&[wrong])).is_err());
+    }
 }
 
 #[test]
@@ -198,4 +212,5 @@ fn a_message_is_the_objects_fields() {
 fn a_number_beyond_63_bits_is_refused_where_it_would_be_written() {
     assert!(Data::of(&(i64::MAX as u64)).is_ok());
     assert!(Data::of(&u64::MAX).is_err());
+    assert!(data::text(&u64::MAX).is_err());
 }

@@ -159,9 +159,10 @@ fn encode_enum(input: &DeriveInput, variants: &Vec<Ident>) -> Result<Tokens> {
     Ok(quote! {
         impl ::data::Encode for #ident {
             fn encode(&self, name: &str, out: &mut ::data::Out<'_>) {
-                out.string(name, match self {
+                let word = match self {
                     #(#ident::#variants => #words),*
-                });
+                };
+                out.string(name, word.as_bytes());
             }
         }
     })

@@ -22,7 +22,7 @@ impl fmt::Debug for Sha256 {
 
 impl Encode for Sha256 {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.string(name, self.to_string());
+        out.string(name, self.to_string().as_bytes());
     }
 }
 

@@ -63,7 +63,7 @@ impl fmt::Display for Kind {
 
 impl Encode for Kind {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.string(name, self.to_string());
+        out.string(name, self.to_string().as_bytes());
     }
 }
 

@@ -52,7 +52,7 @@ impl FromStr for KeyNumber {
 
 impl Encode for KeyNumber {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.string(name, self.to_string());
+        out.string(name, self.to_string().as_bytes());
     }
 }
 

@@ -18,7 +18,8 @@ pub trait Sink {
 #[cfg(feature = "alloc")]
 impl Sink for alloc::vec::Vec<u8> {
     fn put(&mut self, bytes: &[u8]) -> bool {
-        if self.try_reserve(bytes.len()).is_err() {
+        let room = self.capacity() - self.len();
+        if room < bytes.len() && self.try_reserve(bytes.len()).is_err() {
             return false;
         }
         self.extend_from_slice(bytes);

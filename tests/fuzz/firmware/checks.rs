@@ -40,7 +40,7 @@ fn judge(image: &[u8]) -> Report {
     if report.signature.verdict() == signature::Verdict::Good {
         assert_eq!(image, SIGNED, "only one image here is signed");
     }
-    data::Data::of(&report).unwrap().to_text().unwrap();
+    data::text(&report).unwrap();
     report
 }
 
@@ -84,7 +84,7 @@ pub fn metadata(data: &[u8]) {
         assert_eq!(read.is_err(), report.content.is_none());
     }
     if let Ok(read) = read {
-        let json = data::Data::of(&read).unwrap().to_text().unwrap();
+        let json = data::text(&read).unwrap();
         let again = Metadata::parse(&[&metadata::HEADER[..], json.as_bytes()].concat());
         assert_eq!(again.as_ref(), Ok(&read));
         let device = Device::new(BOARD, None);
