@@ -5,14 +5,14 @@
 
 use crate::error::Error;
 use crate::json::{Decode, Encode};
+use crate::sorted::Map;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// The answer of `packagelist`.
 #[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct PackageList {
     /// Package name without ABI suffix → version.
-    pub packages: BTreeMap<String, String>,
+    pub packages: Map<String>,
 }
 
 /// The answer of `info`.
@@ -552,7 +552,7 @@ pub struct RequestBody {
     pub packages: Vec<String>,
     /// Names with the versions that the index promised.
     #[field(sparse)]
-    pub packages_versions: BTreeMap<String, String>,
+    pub packages_versions: Map<String>,
     /// Whether the list is the whole truth (and defaults not in it are removed).
     pub diff_packages: bool,
     /// A script for the first boot.
@@ -566,7 +566,7 @@ pub struct RequestBody {
     pub filesystem: Option<String>,
     /// Further feeds: name → URL.
     #[field(sparse)]
-    pub repositories: BTreeMap<String, String>,
+    pub repositories: Map<String>,
     /// `append`: besides the server's own.
     #[field(sparse)]
     pub repositories_mode: Option<String>,

@@ -6,8 +6,8 @@
 use crate::error::{Error, Kind};
 use crate::json::{Decode, Encode};
 use crate::paths::Paths;
+use crate::sorted::Map;
 use crate::uci::{self, Section};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::str::FromStr;
 
@@ -33,7 +33,7 @@ pub struct Settings {
     /// URLs in the order in which they are tried.
     pub servers: Vec<String>,
     /// Server → servers that build the same once more.
-    pub rebuilders: BTreeMap<String, Vec<String>>,
+    pub rebuilders: Map<Vec<String>>,
     /// So many of them have to come to the same image.
     pub rebuilders_required: u32,
     /// What an image without a good signature is worth.
@@ -151,19 +151,20 @@ impl Settings {
 
 /// The servers in their order, and those that are to rebuild what each of them builds. A server is
 /// no second opinion on itself, and one that is named twice is one.
-fn servers(sections: &[Section]) -> (Vec<String>, BTreeMap<String, Vec<String>>) {
-    let (mut servers, mut rebuilders) = (Vec::new(), BTreeMap::new());
+fn servers(sections: &[Section]) -> (Vec<String>, Map<Vec<String>>) {
+    let (mut servers, mut rebuilders) = (Vec::new(), Map::<Vec<String>>::new());
     for section in sections.iter().filter(|section| section.kind == "server") {
         let Some(url) = section.option("url").map(plain_url) else {
             continue;
         };
-        let others: &mut Vec<String> = rebuilders.entry(url.clone()).or_default();
+        let mut others = rebuilders.remove(&url).unwrap_or_default();
         for other in section.list("rebuilder") {
             let other = plain_url(&other);
             if other != url && !others.contains(&other) {
                 others.push(other);
             }
         }
+        rebuilders.insert(url.clone(), others);
         servers.push(url);
     }
     (servers, rebuilders)
@@ -307,10 +308,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            settings.rebuilders["https://one.example"],
+            *settings.rebuilders.get("https://one.example").unwrap(),
             ["https://two.example"]
         );
-        assert!(settings.rebuilders["https://three.example"].is_empty());
+        assert!(settings
+            .rebuilders
+            .get("https://three.example")
+            .unwrap()
+            .is_empty());
         assert_eq!(settings.signature, SignaturePolicy::Require);
         assert_eq!(settings.rebuilders_required, 1);
     }

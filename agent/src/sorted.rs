@@ -6,6 +6,7 @@
 //! To put in one element after the other costs as many moves as there are elements; what comes
 //! from a list of unknown length is made of a vector or an iterator, which sorts once.
 
+use data::{entries, Decode, Encode, Out, Unexpected, Value};
 use std::cmp::Ordering;
 use std::ops::{Deref, Range};
 
@@ -32,14 +33,24 @@ impl<V, K: AsRef<str>> Map<V, K> {
         place(&self.0, name).ok()
     }
 
+    /// A name with its value.
+    pub fn get_key_value(&self, name: &str) -> Option<&(K, V)> {
+        self.0.get(self.position(name)?)
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&V> {
+        self.get_key_value(name).map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         let place = self.position(name)?;
-        self.0.get(place).map(|(_, value)| value)
+        self.0.get_mut(place).map(|(_, value)| value)
     }
 
     /// Whether there is a value of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub fn contains_key(&self, name: &str) -> bool {
         self.position(name).is_some()
     }
 
@@ -68,6 +79,11 @@ impl<V, K: AsRef<str>> Map<V, K> {
         self.0.retain(|(name, value)| keeps(name, value));
     }
 
+    /// The names, to keep.
+    pub fn into_keys(self) -> impl Iterator<Item = K> {
+        self.0.into_iter().map(|(name, _)| name)
+    }
+
     /// The names.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &K> + Clone {
         self.0.iter().map(|(name, _)| name)
@@ -82,6 +98,34 @@ impl<V, K: AsRef<str>> Map<V, K> {
 impl<V, K: AsRef<str>> Default for Map<V, K> {
     fn default() -> Self {
         Map::new()
+    }
+}
+
+impl<V: Encode> Encode for Map<V> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        let object = out.object(name);
+        for (name, value) in self {
+            value.encode(name, out);
+        }
+        out.close(object);
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<V: Decode + Default> Decode for Map<V> {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        let mut pairs = Vec::new();
+        for entry in entries(value)? {
+            let entry = entry?;
+            let mut read = V::default();
+            read.decode(entry.value)?;
+            pairs.push((String::from_utf8_lossy(entry.name).into_owned(), read));
+        }
+        *self = Map::from(pairs);
+        Ok(())
     }
 }
 
@@ -105,6 +149,12 @@ impl<V, K: AsRef<str>> From<Vec<(K, V)>> for Map<V, K> {
         let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
         let taken = places.into_iter().map(|place| pairs.get_mut(place)?.take());
         Map(taken.flatten().collect())
+    }
+}
+
+impl<V, K: AsRef<str>, const N: usize> From<[(K, V); N]> for Map<V, K> {
+    fn from(pairs: [(K, V); N]) -> Self {
+        Map::from(Vec::from(pairs))
     }
 }
 
@@ -347,6 +397,7 @@ pub fn order(a: &str, b: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data::Data;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
@@ -366,6 +417,18 @@ mod tests {
         set.into_iter()
             .map(|name| name.as_ref().to_owned())
             .collect()
+    }
+
+    #[test]
+    fn a_map_is_an_object_in_any_order() {
+        let read = |text: &[u8]| data::read::<Map<String>>(Data::parse(text).unwrap().value());
+        let map = read(br#"{"b":"1","a":"2","b":"3"}"#).unwrap();
+        let text = data::text(&map).unwrap();
+        assert_eq!(text, r#"{"a":"2","b":"3"}"#);
+        assert!(!map.is_nothing() && read(b"{}").unwrap().is_nothing());
+        for other in [&b"[]"[..], b"null", br#"{"a":1}"#] {
+            assert!(read(other).is_err());
+        }
     }
 
     proptest! {
@@ -388,7 +451,7 @@ mod tests {
             }
             for name in &less {
                 prop_assert_eq!(map.get(name), expected.get(name));
-                prop_assert_eq!(map.has(name), expected.contains_key(name));
+                prop_assert_eq!(map.contains_key(name), expected.contains_key(name));
                 let place = expected.keys().position(|known| known == name);
                 prop_assert_eq!(map.position(name), place);
                 prop_assert_eq!(map.remove(name), expected.remove(name));

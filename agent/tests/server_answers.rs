@@ -18,9 +18,9 @@ fn the_overview() {
     let server = StandIn::always(Reply::recorded("001"));
     let overview = client(&server).overview().unwrap();
     assert_eq!(overview.branches.len(), 6);
-    let branch = &overview.branches["24.10"];
+    let branch = overview.branches.get("24.10").unwrap();
     assert_eq!(branch.path, "releases/{version}");
-    assert_eq!(branch.targets["x86/64"], "x86_64");
+    assert_eq!(branch.targets.get("x86/64").unwrap(), "x86_64");
     assert_eq!(branch.package_changes.len(), 8);
     assert_eq!(
         overview.upstream_url.as_deref(),

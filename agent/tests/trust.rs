@@ -6,12 +6,12 @@ use asu::api::{CheckResult, DeviceInfo, ImageCheck, Running};
 use asu::error::{Error, Kind};
 use asu::paths::Paths;
 use asu::settings::SignaturePolicy::{self, Off, Require, Warn};
+use asu::sorted::Map;
 use asu::upgrade::device::Device;
 use asu::upgrade::promise::{Downloaded, Promise};
 use asu::upgrade::verify::{verify, Candidate, Judged, Terms, Validation, Validator};
 use mini_imagebuilder::signing::Key;
 use mini_imagebuilder::{sha256_hex, trailer};
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{symlink, FileExt};
 use std::path::{Path, PathBuf};
@@ -261,7 +261,7 @@ fn keys_are_found_in_both_folders_and_a_revocation_in_one_counts_for_both() {
 }
 
 /// The image as it came from a server with `beside` beside it.
-fn downloaded(image: &[u8], beside: BTreeMap<String, String>) -> Downloaded {
+fn downloaded(image: &[u8], beside: Map<String>) -> Downloaded {
     let mut promise = Promise {
         file: "image.bin".to_owned(),
         size: image.len() as u64,
@@ -279,12 +279,12 @@ fn downloaded(image: &[u8], beside: BTreeMap<String, String>) -> Downloaded {
             detail: String::new(),
         },
         beside,
-        rebuilt: BTreeMap::new(),
+        rebuilt: Map::new(),
     }
 }
 
 /// What a server has beside its image: `server` vouches for `worker`, which signed.
-fn beside(server: &Key, worker: &Key, image: &[u8]) -> BTreeMap<String, String> {
+fn beside(server: &Key, worker: &Key, image: &[u8]) -> Map<String> {
     let sums = format!("{} *image.bin\n", sha256_hex(image));
     let files = [
         ("worker.pub", worker.public_file()),
@@ -418,7 +418,7 @@ fn rebuilders_are_held_against_the_file_without_its_signature() {
         router.terms.rebuilders_required = required;
         router.trust("/etc/opkg/keys", &ca);
         router.write(&image);
-        let mut from = downloaded(&image, BTreeMap::new());
+        let mut from = downloaded(&image, Map::new());
         let named = said.iter().enumerate();
         from.rebuilt = named
             .map(|(place, words)| (format!("https://{place}.example"), (*words).to_owned()))

@@ -126,7 +126,7 @@ fn own_feeds(plan: &Plan, options: &Options, output: &mut Output) -> Result<(), 
     }
     for manager in ["apk", "opkg"] {
         let feeds = Feeds::read(&options.paths, manager)?;
-        if let Some(url) = feeds.repositories.values().next() {
+        if let Some((_, url)) = feeds.repositories.first() {
             let more =
                 format!("If it comes from a feed of your own ({url}), try \"asu check --feeds\".");
             output.line(&more)?;

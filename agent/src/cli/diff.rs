@@ -7,12 +7,12 @@ use super::plan;
 use crate::api::{NamedVersion, PackageChanges, PackageList, Plan, Target};
 use crate::error::Error;
 use crate::json::{Encode, Object};
+use crate::sorted::{Map, Names};
 use crate::upgrade::Choice;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 /// Package → version.
-type Packages = BTreeMap<String, String>;
+type Packages = Map<String>;
 
 /// What `--json` prints.
 #[derive(Encode)]
@@ -82,46 +82,43 @@ fn plan_for(agent: &mut Agent, version: &str, options: &Options) -> Result<Plan,
 
 /// What is installed once a plan has been carried out.
 fn after(installed: &Packages, plan: &Plan) -> Packages {
-    let mut packages = installed.clone();
     let changes = &plan.packages;
-    for change in changes.upgrade.iter().chain(&changes.downgrade) {
-        packages.insert(change.name.clone(), change.to.clone());
-    }
-    for gone in &changes.gone {
-        packages.remove(&gone.name);
-    }
-    for new in &changes.new {
-        packages.insert(new.name.clone(), new.version.clone());
-    }
-    for renamed in &changes.renamed {
-        packages.remove(&renamed.from);
-        let versions = plan
-            .request
-            .as_ref()
-            .map(|request| &request.packages_versions);
+    let gone = changes.gone.iter().map(|gone| gone.name.as_str());
+    let renamed = changes.renamed.iter().map(|renamed| renamed.from.as_str());
+    let goes: Names<'_> = gone.chain(renamed).collect();
+    let stays = installed.iter().filter(|(name, _)| !goes.has(name));
+    let mut packages: Vec<(String, String)> = stays.cloned().collect();
+    let changed = changes.upgrade.iter().chain(&changes.downgrade);
+    packages.extend(changed.map(|change| (change.name.clone(), change.to.clone())));
+    let new = changes.new.iter();
+    packages.extend(new.map(|new| (new.name.clone(), new.version.clone())));
+    let request = plan.request.as_ref();
+    let versions = request.map(|request| &request.packages_versions);
+    packages.extend(changes.renamed.iter().map(|renamed| {
         let version = versions.and_then(|versions| versions.get(&renamed.to));
-        packages.insert(renamed.to.clone(), version.cloned().unwrap_or_default());
-    }
-    packages
+        (renamed.to.clone(), version.cloned().unwrap_or_default())
+    }));
+    packages.into()
 }
 
 fn compare(before: &Packages, after: &Packages) -> PackageChanges {
     let mut changes = PackageChanges::default();
-    let named = |(name, version): (&String, &String)| NamedVersion {
+    let named = |(name, version): &(String, String)| NamedVersion {
         name: name.clone(),
         version: version.clone(),
     };
-    for (name, from) in before {
+    for package in before {
+        let (name, from) = package;
         let Some(to) = after.get(name) else {
             // The image's own, which no index lists.
             if !packages::is_pseudo(name) {
-                changes.gone.push(named((name, from)));
+                changes.gone.push(named(package));
             }
             continue;
         };
         changes.compare(name, from, to);
     }
-    let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
+    let new = after.iter().filter(|(name, _)| !before.contains_key(name));
     changes.new = new.map(named).collect();
     changes
 }

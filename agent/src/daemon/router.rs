@@ -5,12 +5,12 @@ use crate::error::Error;
 use crate::json::{self, Object};
 use crate::paths::Paths;
 use crate::settings::Settings;
+use crate::sorted::Map;
 use crate::system;
 use crate::upgrade::device::{self, Board, Device};
 use crate::upgrade::feeds::Feeds;
 use crate::upgrade::verify::{Validation, Validator};
 use crate::upgrade::{confirm, flash, installed, newest, Choice, Inputs};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ubus::Bus;
@@ -62,7 +62,7 @@ pub fn running(paths: &Paths) -> Release {
 }
 
 /// The router, and its packages: name → version.
-pub fn device_and_packages(paths: &Paths) -> Result<(Device, BTreeMap<String, String>), Error> {
+pub fn device_and_packages(paths: &Paths) -> Result<(Device, Map<String>), Error> {
     let database = installed::read(paths)?;
     let installed = installed::Installed::from_database(&database)?;
     let device = device::device(paths, board(paths), &installed)?;

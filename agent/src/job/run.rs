@@ -9,12 +9,12 @@ use crate::json::{self, Object};
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::server::{self, Client, Options, Patience};
 use crate::settings::{Settings, SignaturePolicy, FILE as SETTINGS};
+use crate::sorted::Map;
 use crate::system::room;
 use crate::text::say;
 use crate::upgrade::plan::{self, Planned, Then};
 use crate::upgrade::promise::Promise;
 use crate::upgrade::{beside, build, download, offer, rebuild, Inputs, Progress, Watcher};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -352,7 +352,7 @@ fn fetch(
     let rebuilders = rebuild::ask(others, &options(paths, settings), &request, device, &pace);
     let (built, promise, check) = obtain(paths, inputs, client, offer, planned, &pace, teller)?;
     let beside = match settings.signature {
-        SignaturePolicy::Off => BTreeMap::new(),
+        SignaturePolicy::Off => Map::new(),
         _ => signatures(client, &built),
     };
     Ok(Event::Image(Box::new(Downloaded {
@@ -415,12 +415,12 @@ fn rebuilders<'a>(settings: &'a Settings, server: &str) -> Result<&'a [String], 
 
 /// What the server has beside the image. Where it can't be had, the image is judged without; the
 /// log says why.
-fn signatures(client: &Client, built: &build::Built) -> BTreeMap<String, String> {
+fn signatures(client: &Client, built: &build::Built) -> Map<String> {
     beside::fetch(client, built).unwrap_or_else(|error| {
         say(&format_args!(
             "The signatures beside the image can't be fetched. {error}"
         ));
-        BTreeMap::new()
+        Map::new()
     })
 }
 
@@ -430,7 +430,7 @@ fn second_opinion(
     built: &build::Built,
     required: u32,
     teller: &mut Teller<'_>,
-) -> BTreeMap<String, String> {
+) -> Map<String> {
     if rebuilders.are_at_it() {
         teller.progress(Progress {
             detail: Some("waiting for other servers to rebuild the image".to_owned()),

@@ -4,14 +4,14 @@
 //! older releases leave them out. Nothing here is trusted: `verify` compares it with what was asked.
 
 use crate::json::Decode;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// `GET /json/v1/overview.json`
 #[derive(Clone, Debug, Default, Decode)]
 pub struct Overview {
     /// Branch name → branch.
     #[field(optional)]
-    pub branches: BTreeMap<String, OverviewBranch>,
+    pub branches: Map<OverviewBranch>,
     /// Where the server has its ImageBuilders from; older servers don't say.
     pub upstream_url: Option<String>,
     /// What the server says of itself; older ones say nothing.
@@ -46,7 +46,7 @@ pub struct OverviewBranch {
     pub versions: Vec<String>,
     /// Target → package architecture.
     #[field(optional)]
-    pub targets: BTreeMap<String, String>,
+    pub targets: Map<String>,
     /// Renamed and vanished packages.
     #[field(optional)]
     pub package_changes: Vec<PackageChange>,
@@ -64,7 +64,7 @@ impl Default for OverviewBranch {
         OverviewBranch {
             path: String::new(),
             versions: Vec::new(),
-            targets: BTreeMap::new(),
+            targets: Map::new(),
             package_changes: Vec::new(),
             enabled: true,
             snapshot: false,
@@ -175,7 +175,7 @@ pub struct Finished {
     /// The images.
     pub images: Vec<ImageFile>,
     /// Package → version, everything in the image.
-    pub manifest: BTreeMap<String, String>,
+    pub manifest: Map<String>,
     /// The release's default packages.
     #[field(optional)]
     pub default_packages: Vec<String>,

@@ -6,10 +6,10 @@
 use super::build::Built;
 use crate::error::Error;
 use crate::server::Client;
+use crate::sorted::Map;
 use firmware::detached::{self, Files, Finding, MAX_SUMS};
 use firmware::usign::MAX_TEXT;
 use firmware::{KeyRing, Sha256};
-use std::collections::BTreeMap;
 
 /// As `usign -S` names them. The first tells whether there is a chain at all: every build has a
 /// `sha256sums`, and OpenWrt's own sites sign theirs with another scheme.
@@ -23,8 +23,8 @@ const FILES: [(&str, usize); 4] = [
 /// Fetches the files; none where the server does not offer them. One that is missing behind the
 /// first is left out, which makes the chain a bad one. They are texts: bytes that are none do not
 /// survive, and with them the signature.
-pub fn fetch(client: &Client, built: &Built) -> Result<BTreeMap<String, String>, Error> {
-    let mut found = BTreeMap::new();
+pub fn fetch(client: &Client, built: &Built) -> Result<Map<String>, Error> {
+    let mut found = Map::new();
     for (name, limit) in FILES {
         match client.beside_image(&built.bin_dir, name, limit)? {
             Some(bytes) => {
@@ -39,12 +39,7 @@ pub fn fetch(client: &Client, built: &Built) -> Result<BTreeMap<String, String>,
 }
 
 /// Judges the image called `name` by the files beside it; none where there were none.
-pub fn judge(
-    files: &BTreeMap<String, String>,
-    name: &str,
-    sha256: Sha256,
-    keys: &KeyRing,
-) -> Option<Finding> {
+pub fn judge(files: &Map<String>, name: &str, sha256: Sha256, keys: &KeyRing) -> Option<Finding> {
     if files.is_empty() {
         return None;
     }

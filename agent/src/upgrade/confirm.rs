@@ -9,9 +9,9 @@ use crate::api::{Difference, DifferenceKind, Outcome, Release, Report, ReportSta
 use crate::error::Error;
 use crate::json::{Decode, Encode};
 use crate::paths::{Paths, RECORD_FOLDER};
+use crate::sorted::Map;
 use crate::store;
 use crate::text::say;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// How many upgrades the history keeps: a few hundred bytes each on a small flash.
@@ -34,7 +34,7 @@ pub struct Pending {
     /// Whether its owner insisted (`force`).
     pub forced: bool,
     /// Package → version of the image; empty where nobody said.
-    pub manifest: BTreeMap<String, String>,
+    pub manifest: Map<String>,
     /// The image's default packages, as far as known.
     pub defaults: Vec<String>,
     /// Packages that the owner goes without, because the release does not have them.
@@ -42,7 +42,7 @@ pub struct Pending {
     /// What its server is to be told of it, if anything.
     pub report: Option<Report>,
     /// What was installed before.
-    pub packages_before: BTreeMap<String, String>,
+    pub packages_before: Map<String>,
 }
 
 /// An entry of history.json.
@@ -133,7 +133,7 @@ pub fn confirm(
     paths: &Paths,
     pending: &Pending,
     device: &Device,
-    packages: &BTreeMap<String, String>,
+    packages: &Map<String>,
 ) -> Result<Record, Error> {
     let running = device.release();
     let record = judge(pending, &running, packages);
@@ -153,7 +153,7 @@ pub fn confirm(
     Ok(record)
 }
 
-fn judge(pending: &Pending, running: &Release, packages: &BTreeMap<String, String>) -> Record {
+fn judge(pending: &Pending, running: &Release, packages: &Map<String>) -> Record {
     let mut differences = release_differences(pending, running);
     differences.extend(package_differences(&pending.manifest, packages));
     let same_release = *running == pending.from;
@@ -213,10 +213,7 @@ fn release_differences(pending: &Pending, running: &Release) -> Vec<Difference> 
 }
 
 /// An image that nobody described promised no packages.
-fn package_differences(
-    manifest: &BTreeMap<String, String>,
-    packages: &BTreeMap<String, String>,
-) -> Vec<Difference> {
+fn package_differences(manifest: &Map<String>, packages: &Map<String>) -> Vec<Difference> {
     if manifest.is_empty() {
         return Vec::new();
     }
@@ -229,11 +226,11 @@ fn package_differences(
         };
     let other = manifest
         .iter()
-        .filter(|(name, version)| packages.get(*name) != Some(version));
+        .filter(|(name, version)| packages.get(name) != Some(version));
     let other = other.map(|(name, version)| difference(name, Some(version), packages.get(name)));
     let extra = packages
         .iter()
-        .filter(|(name, _)| !manifest.contains_key(*name));
+        .filter(|(name, _)| !manifest.contains_key(name));
     other
         .chain(extra.map(|(name, version)| difference(name, None, Some(version))))
         .collect()
@@ -250,7 +247,7 @@ mod tests {
         }
     }
 
-    fn packages(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn packages(list: &[(&str, &str)]) -> Map<String> {
         list.iter()
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect()
@@ -307,7 +304,7 @@ mod tests {
         for n in 0..12 {
             promise(&paths, &Pending { at: n, ..pending() }).unwrap();
             let there = super::pending(&paths).unwrap().unwrap();
-            confirm(&paths, &there, &device, &BTreeMap::new()).unwrap();
+            confirm(&paths, &there, &device, &Map::new()).unwrap();
         }
         let history = history(&paths).unwrap();
         assert_eq!(history.len(), 10);
@@ -326,7 +323,7 @@ mod tests {
             // The second time is that of a daemon that died before the promise was withdrawn.
             for _ in 0..2 {
                 promise(&paths, &pending).unwrap();
-                confirm(&paths, &pending, &Device::default(), &BTreeMap::new()).unwrap();
+                confirm(&paths, &pending, &Device::default(), &Map::new()).unwrap();
             }
         }
         let history = history(&paths).unwrap();
@@ -348,7 +345,7 @@ mod tests {
                 ..pending()
             };
             promise(&paths, &pending).unwrap();
-            confirm(&paths, &pending, &Device::default(), &BTreeMap::new()).unwrap();
+            confirm(&paths, &pending, &Device::default(), &Map::new()).unwrap();
         }
         let kept = |version| kept_defaults(&paths, &release(version)).unwrap();
         assert_eq!(kept("2"), ["of two, later"]);

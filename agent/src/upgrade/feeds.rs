@@ -9,7 +9,7 @@ use crate::error::{Error, Kind};
 use crate::json::{Decode, Encode};
 use crate::paths::Paths;
 use crate::server::clean;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct Feeds {
     /// `apk` or `opkg`: neither reads the other's feeds.
     pub manager: String,
     /// Name → URL.
-    pub repositories: BTreeMap<String, String>,
+    pub repositories: Map<String>,
     /// apk: PEM; opkg: the base64 line of a usign key.
     pub keys: Vec<String>,
 }
@@ -91,7 +91,7 @@ impl Feeds {
                 "Your own feeds are for {}, which {} does not have: nothing is asked for from them.",
                 self.manager, offer.version
             ));
-            feeds.repositories.clear();
+            feeds.repositories = Map::new();
         }
         feeds.repositories.retain(|name, url| {
             let mut allowed = offer.limits.feeds.iter();
@@ -209,7 +209,7 @@ mod tests {
         let revoked = paths.real("/etc/opkg/keys/72a57f2191b211e0");
         std::os::unix::fs::symlink("/etc/opkg/keys/b5043e70f9a75cde", revoked).unwrap();
         let feeds = Feeds::read(&paths, "opkg").unwrap();
-        let named = BTreeMap::from([("mine".to_owned(), "https://one.example/mine".to_owned())]);
+        let named = Map::from([("mine".to_owned(), "https://one.example/mine".to_owned())]);
         assert_eq!(feeds.repositories, named);
         assert_eq!(feeds.keys, ["RWS1BD5w"]);
     }
@@ -260,7 +260,7 @@ mod tests {
     fn what_does_not_go_is_said() {
         let feeds = Feeds {
             manager: "apk".into(),
-            repositories: BTreeMap::from([
+            repositories: Map::from([
                 (
                     "custom-1".into(),
                     "https://one.example/a/packages.adb".into(),

@@ -12,10 +12,10 @@ use crate::error::{Error, Kind};
 use crate::fault;
 use crate::paths::{Paths, STATE_FOLDER};
 use crate::settings::Settings;
+use crate::sorted::Map;
 use crate::store;
 use crate::system::programs::{self, Ended, Left};
 use crate::system::room;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub struct Before<'a> {
     /// What it is.
     pub device: &'a Device,
     /// What is on it: name → version.
-    pub packages: &'a BTreeMap<String, String>,
+    pub packages: &'a Map<String>,
     /// What its owner set.
     pub settings: &'a Settings,
 }

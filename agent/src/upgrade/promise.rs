@@ -7,7 +7,6 @@ use super::plan::{BuildRequest, Planned};
 use crate::api::{CheckResult, ImageCheck, RequestBody};
 use crate::json::{Decode, Encode};
 use crate::sorted::{Map, Names};
-use std::collections::BTreeMap;
 
 /// At most so many packages are named in a sentence.
 const NAMED: usize = 5;
@@ -22,11 +21,11 @@ pub struct Downloaded {
     /// The signatures that the server has beside the image: name of the file → its text. See
     /// [`super::beside`].
     #[field(optional)]
-    pub beside: BTreeMap<String, String>,
+    pub beside: Map<String>,
     /// What other servers made of the same request: server → the sum of its image, or why there is
     /// none. See [`super::rebuild`].
     #[field(optional)]
-    pub rebuilt: BTreeMap<String, String>,
+    pub rebuilt: Map<String>,
 }
 
 /// The request and the server's answer to it.
@@ -45,11 +44,11 @@ pub struct Promise {
     /// As the server says.
     pub profile: String,
     /// Package → version, everything in the image.
-    pub manifest: BTreeMap<String, String>,
+    pub manifest: Map<String>,
     /// The release's and the device's default packages.
     pub defaults: Vec<String>,
     /// Names that the release or the server gave to requested packages: old → new.
-    pub renamed: BTreeMap<String, String>,
+    pub renamed: Map<String>,
     /// Packages that were asked to be left out.
     pub removed: Vec<String>,
     /// Packages that the release does not have, and that the owner goes without.
@@ -136,8 +135,8 @@ impl Promise {
         let asked = &self.request;
         let other = asked.packages_versions.iter().filter(|(name, version)| {
             self.manifest
-                .get(*name)
-                .is_some_and(|built| built != *version)
+                .get(name)
+                .is_some_and(|built| built != version)
         });
         let other: Vec<&str> = other.map(|(name, _)| name.as_str()).collect();
         if !other.is_empty() {
@@ -169,7 +168,7 @@ impl Promise {
         let kept = self
             .removed
             .iter()
-            .filter(|name| self.manifest.contains_key(*name));
+            .filter(|name| self.manifest.contains_key(name));
         let kept: Vec<&str> = kept.map(String::as_str).collect();
         if !kept.is_empty() {
             return Some(format!(
@@ -231,7 +230,7 @@ mod tests {
             provides: Words("nftables"),
             ..Package::default()
         });
-        let changes = Map::from(vec![("auc", "owut")]);
+        let changes = Map::from([("auc", "owut")]);
         promise.check(&installed, &changes)
     }
 

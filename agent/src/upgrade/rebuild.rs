@@ -10,9 +10,9 @@ use super::plan::BuildRequest;
 use crate::api::{CheckResult, DeviceInfo, ImageCheck, RequestBody};
 use crate::error::Error;
 use crate::server::{self, BuildState, Client, Options};
+use crate::sorted::Map;
 use crate::text::clean;
 use firmware::Sha256;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,13 +42,13 @@ pub struct Rebuilders {
 /// What they have said so far: server → the sum of its image, or why there is none.
 #[derive(Default)]
 struct Told {
-    said: Mutex<BTreeMap<String, String>>,
+    said: Mutex<Map<String>>,
     news: Condvar,
 }
 
 impl Told {
     /// A thread that died has changed nothing in the middle.
-    fn said(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn said(&self) -> MutexGuard<'_, Map<String>> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,13 +145,12 @@ impl Rebuilders {
 
     /// Waits until all have answered, but no longer than `patience`, and no longer than it takes
     /// until `enough` say `expected`, where that is not 0.
-    pub fn wait(self, expected: &str, enough: u32, patience: Duration) -> BTreeMap<String, String> {
+    pub fn wait(self, expected: &str, enough: u32, patience: Duration) -> Map<String> {
         let deadline = Instant::now() + patience;
         let mut said = self.told.said();
         loop {
-            let equal = said
-                .values()
-                .filter(|sum| sum.eq_ignore_ascii_case(expected));
+            let is_equal = |(_, sum): &&(String, String)| sum.eq_ignore_ascii_case(expected);
+            let equal = said.iter().filter(is_equal);
             let has_enough = enough > 0 && equal.count() >= enough as usize;
             let left = deadline.saturating_duration_since(Instant::now());
             if said.len() >= self.asked.len() || has_enough || left.is_zero() {
@@ -162,8 +161,9 @@ impl Rebuilders {
         }
         let mut said = said.clone();
         for server in self.asked {
-            let silent = || "it has not answered yet".to_owned();
-            said.entry(server).or_insert_with(silent);
+            if !said.contains_key(&server) {
+                said.insert(server, "it has not answered yet".to_owned());
+            }
         }
         said
     }
@@ -171,7 +171,7 @@ impl Rebuilders {
 
 /// The check `rebuilders`: `asked` servers were to rebuild the image, `said` is what came of it,
 /// `ours` the sum of the file, of which `required` others have to speak.
-pub fn judge(said: &BTreeMap<String, String>, ours: Sha256, required: u32) -> ImageCheck {
+pub fn judge(said: &Map<String>, ours: Sha256, required: u32) -> ImageCheck {
     let ours = ours.to_string();
     let (equal, others): (Vec<_>, Vec<_>) = said.iter().partition(|(_, sum)| **sum == ours);
     let differ = others.iter().any(|(_, sum)| sum.parse::<Sha256>().is_ok());

@@ -154,8 +154,11 @@ pub fn only_field(value: Value<'_>) -> Result<(&[u8], Value<'_>), Unexpected> {
 }
 
 /// The entries of an object whose keys are not known beforehand.
+///
+/// # Errors
+/// [`Unexpected`] where it is no object.
 #[inline(never)]
-fn entries(value: Value<'_>) -> Result<Fields<'_>, Unexpected> {
+pub fn entries(value: Value<'_>) -> Result<Fields<'_>, Unexpected> {
     match value {
         Value::Table(fields) => Ok(fields),
         _ => Err(Unexpected::instead(value, "an object")),

@@ -15,7 +15,9 @@ mod text;
 mod tree;
 
 pub use data_derive::{Decode, Encode};
-pub use decode::{list, only_field, record as decode_record, word, Decode, Name, Unexpected};
+pub use decode::{
+    entries, list, only_field, record as decode_record, word, Decode, Name, Unexpected,
+};
 pub use encode::{record as encode_record, Encode, Joined, Object};
 pub use out::{Open, Out};
 pub use ubus::{Fields, Full, Type, Value};

@@ -128,7 +128,7 @@ fn the_packages_are_those_of_the_databases() {
         let chosen: PackageList = call(&router, "packagelist", json!({})).unwrap();
         assert!(chosen.packages.contains_key("luci"));
         assert!(chosen.packages.len() < all.packages.len());
-        let kept = |(name, version): (&String, &String)| all.packages.get(name) == Some(version);
+        let kept = |(name, version): &(String, String)| all.packages.get(name) == Some(version);
         assert!(chosen.packages.iter().all(kept));
     }
 }

@@ -88,7 +88,7 @@ fn every_device_upgrades_itself_over_every_bus() {
                     let toolchain = ["libc", "libgcc"];
                     let names = before.packages.keys().map(String::as_str);
                     let lost: Vec<_> = names
-                        .filter(|name| !after.packages.contains_key(*name))
+                        .filter(|name| !after.packages.contains_key(name))
                         .filter(|name| !toolchain.contains(name))
                         .collect();
                     assert!(lost.is_empty(), "{device:?} lost {lost:?}");

@@ -74,7 +74,7 @@ pub(super) fn start_anew<'a>(sides: &Sides<'a>) -> Merged<'a> {
     let mut merge = Merge::new(sides);
     merge.base.clone_from(&sides.now);
     let mut own = sides.present.wanted().without(&sides.now);
-    own.retain(|name| !sides.wishes.add.has(name));
+    own.retain(|name| !sides.wishes.add.contains_key(name));
     merge.note_all(&own, |names| {
         format!("A clean slate, as you said: without your own packages {names}.")
     });

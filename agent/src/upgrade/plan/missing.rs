@@ -15,9 +15,11 @@ impl Merge<'_, '_> {
         let provided = |name: &str| {
             let mut bearers = sides.present.bearers(name);
             sides.present.package(name).is_none()
-                && bearers.any(|package| sides.available.has(package.name))
+                && bearers.any(|package| sides.available.contains_key(package.name))
         };
-        let has = |name: &str| sides.available.has(name) || sides.now.has(name) || provided(name);
+        let has = |name: &str| {
+            sides.available.contains_key(name) || sides.now.has(name) || provided(name)
+        };
         let mut absent = self.additions.clone();
         absent.retain(|name| !has(name));
         if absent.is_empty() {

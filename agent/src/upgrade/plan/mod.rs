@@ -27,11 +27,10 @@ use super::{Choice, Inputs};
 use crate::api::{Plan, Release, RequestBody, Target, Verdict};
 use crate::error::{Error, Kind};
 use crate::server::{clean, Versions};
-use crate::sorted::Names;
+use crate::sorted::{Map, Names};
 use merge::{Merged, Sides};
 use present::Present;
 use renames::Renames;
-use std::collections::BTreeMap;
 use wishes::Wishes;
 
 /// The distribution in a request; the servers know no other.
@@ -59,7 +58,7 @@ pub struct Planned {
     /// For people and for the bus.
     pub plan: Plan,
     /// Old → new name of requested packages.
-    pub renamed: BTreeMap<String, String>,
+    pub renamed: Map<String>,
     /// Left out on request, and not to be in the image.
     pub removed: Vec<String>,
     /// Missing in the release, which the owner said is all right.
@@ -218,13 +217,13 @@ fn request(
         let announced = clean(&offer.revision);
         Some(format!("the index is for {announced}"))
     } else if known.len() < names.len() {
-        let unknown = names.iter().filter(|name| !available.has(name));
+        let unknown = names.iter().filter(|name| !available.contains_key(name));
         let unknown: Vec<&str> = unknown.copied().collect();
         Some(format!("the index does not list {}", unknown.join(", ")))
     } else {
         None
     };
-    let (mut packages, mut packages_versions) = (Vec::new(), BTreeMap::new());
+    let (mut packages, mut packages_versions) = (Vec::new(), Map::new());
     match why {
         None => {
             let versions = known.into_iter();

@@ -69,8 +69,8 @@ impl<'a> Renames<'a> {
         let leads_nowhere = |change: &PackageChange| {
             let target = change.target.as_deref();
             !change.mandatory
-                && available.has(&change.source)
-                && target.is_some_and(|to| !available.has(to))
+                && available.contains_key(&change.source)
+                && target.is_some_and(|to| !available.contains_key(to))
         };
         let counts = |change: &&PackageChange| {
             change.revision <= number && !is_ignored(change) && !leads_nowhere(change)

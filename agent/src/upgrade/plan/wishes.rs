@@ -33,7 +33,8 @@ impl<'a> Wishes<'a> {
             let names = names.iter().filter(|name| !packages::is_pseudo(name));
             names.map(|name| present.bare_name(name)).collect()
         };
-        let now = |name: &'a str| match available.has(name) && !renames.is_mandatory(name) {
+        let now = |name: &'a str| match available.contains_key(name) && !renames.is_mandatory(name)
+        {
             true => Some(name),
             false => renames.fate(name).name(name),
         };

@@ -6,13 +6,13 @@ use super::super::{address, http, is_plain_name, json, older_packages};
 use super::super::{prepare, range_total, refusal, safe_path};
 use super::{told, Pieces};
 use crate::api::{DeviceInfo, RequestBody, Running};
+use crate::sorted::Map;
 use crate::text::clean;
 use crate::upgrade::build::Built;
 use crate::upgrade::{beside, offer};
 use data::{Data, Decode};
 use firmware::{steers, KeyRing, Sha256};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Any bytes as each of a server's answers, which are read whole; and as the texts in its headers.
 pub fn server_json(data: &[u8]) {
@@ -86,7 +86,7 @@ fn branches(overview: &Overview) {
                 ..Running::default()
             };
             for listed in offer::versions(overview, &device, &running).branches {
-                let branch = &overview.branches[&listed.name];
+                let branch = overview.branches.get(&listed.name).unwrap();
                 assert!(branch.enabled);
                 assert_eq!(listed.versions.len(), branch.versions.len());
                 assert!(listed.latest.is_empty() || branch.versions.contains(&listed.latest));
@@ -153,7 +153,7 @@ fn signatures(text: &str) {
         "sha256sums",
         "sha256sums.sig",
     ];
-    let files = BTreeMap::from(names.map(|name| (name.to_owned(), text.to_owned())));
+    let files = Map::from(names.map(|name| (name.to_owned(), text.to_owned())));
     let finding = beside::judge(&files, "firmware.bin", Sha256([0; 32]), &KeyRing::new()).unwrap();
     assert_ne!(finding.verdict(), firmware::signature::Verdict::Good);
 }
