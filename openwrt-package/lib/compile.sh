@@ -38,10 +38,10 @@ cross_cargo() {
 MIPS_OPTIONS="pre-RA-sched=source disable-machine-cse disable-machine-licm disable-lsr regalloc=basic
 	disable-block-placement enable-tail-merge=1"
 
-# static_cargo TARGET ARGUMENT...: builds a static program, below $CROSS/agent.
+# static_cargo TARGET COMMAND ARGUMENT...: builds a static program below $CROSS/agent, or runs such tests.
 static_cargo() {
-	local target=$1 flags="" cflags=""
-	shift
+	local target=$1 command=$2 flags="" cflags="" library=std,panic_abort
+	shift 2
 	# A position-independent program on mips calls weak symbols that nobody defines at its load address
 	# instead of seeing that there are none (the MIPS GOT is relocated as a whole): the library's own
 	# getrandom, for one, so that the first hash map would end the program.
@@ -56,14 +56,14 @@ static_cargo() {
 		done
 		;;
 	esac
-	cross_cargo "$target" agent "$flags" "$cflags" zigbuild "$@" \
-		-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+	[ "$command" != test ] || library+=,test
+	cross_cargo "$target" agent "$flags" "$cflags" "$command" -Z "build-std=$library" -Z build-std-features=optimize_for_size "$@"
 }
 
 # The program `asu`, static. Leaves it in dist/TARGET/asu.
 compile_agent() {
 	local target=$1
-	static_cargo "$target" -p asu --bin asu || return 1
+	static_cargo "$target" zigbuild -p asu --bin asu || return 1
 	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu" &&
 		trim_elf "$DIST/$target/asu" || return 1
 	# The tests' way to make it fail (agent/src/fault.rs) is nothing for a router.
