@@ -31,12 +31,9 @@ cross_cargo() {
 
 # LLVM's options for the agent on mips, for which its own choices make code large. Instructions in the
 # order of the source, common subexpressions computed anew, and nothing moved out of a loop a second time
-# leave fewer values alive than there are registers; the simple way to give those away makes like code
-# from like source, which xz sees, and so do blocks that stay where they are. Like ends of blocks are
-# merged, which LLVM does not do for mips because a branch over more than 128 KB would then miss a
-# register: no function comes near that.
-MIPS_OPTIONS="pre-RA-sched=source disable-machine-cse disable-machine-licm disable-lsr regalloc=basic
-	disable-block-placement enable-tail-merge=1"
+# leave fewer values alive than there are registers; blocks that stay where they are make like code from
+# like source, which xz sees. All of them leave something out: LLVM does nothing that it does not do anyway.
+MIPS_OPTIONS="pre-RA-sched=source disable-machine-cse disable-machine-licm disable-lsr disable-block-placement"
 
 # static_cargo TARGET COMMAND ARGUMENT...: builds a static program below $CROSS/agent, or runs such tests.
 static_cargo() {
@@ -109,7 +106,7 @@ compile_plugin() {
 # with its section headers on, which trim_elf takes off without moving anything else.
 check_plugin() {
 	local file=$1 limit size
-	read -r limit _ < <(limit "${file##*/}" "$2")
+	read -r limit _ < <(budget "${file##*/}" "$2")
 	if readelf -dW "$file" | grep -q 'TEXTREL'; then
 		echo "build: $file has text relocations, which make its code writable" >&2
 		return 1

@@ -15,8 +15,8 @@ check "without a budget, the figure alone" contains "$(sizes)" "| arm | asu | 30
 
 head -c 3000000 /dev/zero > "$work/dist/mips/asu"
 check "a file that grew" eval '! sizes > "$work/table"'
-check "which one" contains "$(cat "$work/table")" "| mips | asu | 3000000 of 1468006: MORE THAN"
-check "what let it pass" contains "$(cat "$work/complaint")" "lib/budget.sh"
+check "which one" contains "$(cat "$work/table")" "| mips | asu | 3000000 of 1468006: TOO LARGE |"
+check "where the budget stands" contains "$(cat "$work/complaint")" "lib/budget.sh"
 
 # Nothing makes noise smaller.
 head -c 1000000 /dev/urandom > "$work/dist/mips/asu"
@@ -26,4 +26,4 @@ check "its size alone is fine" contains "$(cat "$work/table")" "| 1000000 of 146
 head -c 20000 /dev/zero > "$work/dist/arm/attendedsysupgrade.so"
 head -c 100 /dev/zero > "$work/dist/mips/asu"
 check "a plugin that grew" eval '! sizes > "$work/table"'
-check "on which target" contains "$(cat "$work/table")" "| arm | attendedsysupgrade.so | 20000 of 12288: MORE THAN 12288 |"
+check "on which target" contains "$(cat "$work/table")" "| arm | attendedsysupgrade.so | 20000 of 12288: TOO LARGE |"
