@@ -380,18 +380,9 @@ fn begin<T: Named>(sorted: &[T], name: &str) -> usize {
     begin
 }
 
-/// The order of `str`, found word by word: names have long beginnings in common, and musl compares
-/// byte by byte.
-#[inline(never)]
-pub fn order(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    while let (Some((x, more)), Some((y, rest))) = (a.split_first_chunk(), b.split_first_chunk()) {
-        if x != y {
-            return usize::from_be_bytes(*x).cmp(&usize::from_be_bytes(*y));
-        }
-        (a, b) = (more, rest);
-    }
-    a.cmp(b)
+/// The order of `str`.
+fn order(a: &str, b: &str) -> Ordering {
+    packages::order(a.as_bytes(), b.as_bytes())
 }
 
 #[cfg(test)]

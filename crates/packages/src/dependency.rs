@@ -1,6 +1,6 @@
 //! What one package, or the user, asks of others: `name`, `!name`, `name@tag`, `name>=1.2`.
 
-use crate::list::Entries;
+use crate::list::{is_conflict, name, Entries};
 
 /// How a list of dependencies is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,17 @@ impl<'a> Dependencies<'a> {
             entries: Entries::new(list, style),
             style,
         }
+    }
+}
+
+impl<'a> Dependencies<'a> {
+    /// The names alone, without those of what must not be there.
+    pub fn names(self) -> impl Iterator<Item = &'a str> {
+        let style = self.style;
+        self.entries.filter_map(move |entry| match style {
+            Style::Apk => (!is_conflict(entry)).then(|| text(name(entry))),
+            Style::Opkg => Some(opkg(entry).name),
+        })
     }
 }
 
@@ -156,6 +167,17 @@ mod tests {
             ("größe@ünd=ö", (false, "größe", "=", "ö", "ünd")),
         ] {
             assert_eq!(parts(Dependency::apk(entry)), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_names_alone_are_the_same() {
+        let list =
+            "libc so:libc.so=1 !x nano@edge=8 uci>=2 a~1 b(c) = ,d(= 1), e (>> 2) , f | g, !h";
+        for style in [Style::Apk, Style::Opkg] {
+            let all = Dependencies::new(list, style).filter(|entry| !entry.conflict);
+            let names = Dependencies::new(list, style).names();
+            assert!(names.eq(all.map(|entry| entry.name)));
         }
     }
 

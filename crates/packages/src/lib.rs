@@ -32,7 +32,7 @@ mod record;
 mod text;
 pub mod version;
 
-pub use bytes::{before, same};
+pub use bytes::{before, order, same};
 pub use dependency::{Dependencies, Dependency, Style};
 pub use error::{Database, Error, Fault};
 pub use installed::{Installed, Package};

@@ -43,6 +43,11 @@ impl core::error::Error for BadName {}
 impl PackageName {
     /// Checks a name and keeps a copy of it.
     pub fn new(name: &str) -> Result<PackageName, BadName> {
+        PackageName::check(name).map(|()| PackageName(name.into()))
+    }
+
+    /// Checks a name.
+    pub fn check(name: &str) -> Result<(), BadName> {
         if name.is_empty() {
             return Err(BadName::Empty);
         }
@@ -56,7 +61,7 @@ impl PackageName {
         if name.len() > 128 {
             return Err(BadName::TooLong);
         }
-        Ok(PackageName(name.into()))
+        Ok(())
     }
 
     /// The name.

@@ -243,9 +243,9 @@ impl<'s, 'a> Merge<'s, 'a> {
     /// A name the server would refuse makes it refuse the whole request.
     fn refuse_bad_names(&mut self) {
         let mut bad = self.base.and(&self.additions);
-        bad.retain(|name| PackageName::new(name).is_err());
+        bad.retain(|name| PackageName::check(name).is_err());
         for name in &bad {
-            if let Err(why) = PackageName::new(name) {
+            if let Err(why) = PackageName::check(name) {
                 self.note(format!("{} is not asked for. {why}", clean(name)));
             }
         }
