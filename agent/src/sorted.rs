@@ -9,28 +9,48 @@
 use data::{entries, Decode, Encode, Out, Unexpected, Value};
 use std::cmp::Ordering;
 use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Values by name, in the order of the names; reads as a slice of pairs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Map<V, K = String>(Vec<(K, V)>);
+pub struct Map<V, K = String>(Vec<(K, V)>, Finger);
 
 /// Names that stand elsewhere, each once, in their order; reads as a slice.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Names<'a>(Vec<&'a str>);
+pub struct Names<'a>(Vec<&'a str>, Finger);
 
 /// Where in another list each name occurs: by name, then by place; reads as a slice of pairs.
 #[derive(Clone, Debug, Default)]
-pub struct Index<'a>(Vec<(&'a str, usize)>);
+pub struct Index<'a>(Vec<(&'a str, usize)>, Finger);
+
+/// Where the last question led to; the next one is mostly about a name soon behind, which so takes
+/// two comparisons instead of ten. It is no part of the value.
+#[derive(Debug, Default)]
+struct Finger(AtomicUsize);
+
+impl Clone for Finger {
+    fn clone(&self) -> Finger {
+        Finger::default()
+    }
+}
+
+impl PartialEq for Finger {
+    fn eq(&self, _: &Finger) -> bool {
+        true
+    }
+}
+
+impl Eq for Finger {}
 
 impl<V, K: AsRef<str>> Map<V, K> {
     /// None yet.
     pub fn new() -> Self {
-        Map(Vec::new())
+        Map(Vec::new(), Finger::default())
     }
 
     /// The how manieth of the names it is.
     pub fn position(&self, name: &str) -> Option<usize> {
-        place(&self.0, name).ok()
+        place(&self.0, &self.1, name).ok()
     }
 
     /// A name with its value.
@@ -56,7 +76,7 @@ impl<V, K: AsRef<str>> Map<V, K> {
 
     /// Puts in a value; gives the one that the name had before.
     pub fn insert(&mut self, name: K, value: V) -> Option<V> {
-        match place(&self.0, name.as_ref()) {
+        match place(&self.0, &self.1, name.as_ref()) {
             Ok(place) => {
                 let (_, former) = self.0.get_mut(place)?;
                 Some(std::mem::replace(former, value))
@@ -142,13 +162,13 @@ impl<V, K: AsRef<str>> From<Vec<(K, V)>> for Map<V, K> {
     fn from(pairs: Vec<(K, V)>) -> Self {
         let in_order = |a: &(K, V), b: &(K, V)| order(a.0.as_ref(), b.0.as_ref()).is_lt();
         if pairs.is_sorted_by(in_order) {
-            return Map(pairs);
+            return Map(pairs, Finger::default());
         }
         let names = pairs.iter().map(|(name, _)| name.as_ref()).zip(0..);
         let places: Vec<usize> = Index::from(names.collect::<Vec<_>>()).last_places();
         let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
         let taken = places.into_iter().map(|place| pairs.get_mut(place)?.take());
-        Map(taken.flatten().collect())
+        Map(taken.flatten().collect(), Finger::default())
     }
 }
 
@@ -185,7 +205,7 @@ impl<'m, V, K> IntoIterator for &'m Map<V, K> {
 impl<'a> Names<'a> {
     /// The how manieth a name is.
     pub fn position(&self, name: &str) -> Option<usize> {
-        place(&self.0, name).ok()
+        place(&self.0, &self.1, name).ok()
     }
 
     /// Whether a name is one of them.
@@ -195,7 +215,7 @@ impl<'a> Names<'a> {
 
     /// Puts in a name; says whether it was not there.
     pub fn insert(&mut self, name: &'a str) -> bool {
-        let place = place(&self.0, name);
+        let place = place(&self.0, &self.1, name);
         if let Err(place) = place {
             self.0.insert(place, name);
         }
@@ -236,7 +256,7 @@ impl<'a> Names<'a> {
         let mut names = Vec::new();
         loop {
             let (from, name) = match (these.peek(), those.peek()) {
-                (None, None) => return Names(names),
+                (None, None) => return Names(names, Finger::default()),
                 (Some(name), None) => (Ordering::Less, **name),
                 (None, Some(name)) => (Ordering::Greater, **name),
                 (Some(name), Some(other)) => match order(name, other) {
@@ -269,12 +289,12 @@ impl<'a> Deref for Names<'a> {
 impl<'a> From<Vec<&'a str>> for Names<'a> {
     fn from(names: Vec<&'a str>) -> Self {
         match names.is_sorted_by(|a, b| order(a, b).is_lt()) {
-            true => Names(names),
+            true => Names(names, Finger::default()),
             false => {
                 let index = Index::from(names.into_iter().zip(0..).collect::<Vec<_>>());
                 let mut names: Vec<&str> = index.0.into_iter().map(|(name, _)| name).collect();
                 names.dedup();
-                Names(names)
+                Names(names, Finger::default())
             }
         }
     }
@@ -303,7 +323,7 @@ impl<'a> Index<'a> {
 
     /// Where the pairs of one name stand.
     pub fn range(&self, name: &str) -> Range<usize> {
-        let start = begin(&self.0, name);
+        let start = begin(&self.0, &self.1, name);
         let rest = self.0.get(start..).unwrap_or_default();
         let same = rest
             .iter()
@@ -336,7 +356,7 @@ impl<'a> Deref for Index<'a> {
 impl<'a> From<Vec<(&'a str, usize)>> for Index<'a> {
     fn from(mut pairs: Vec<(&'a str, usize)>) -> Self {
         pairs.sort_by(|(a, at), (b, behind)| order(a, b).then(at.cmp(behind)));
-        Index(pairs)
+        Index(pairs, Finger::default())
     }
 }
 
@@ -358,8 +378,8 @@ impl<K: AsRef<str>, V> Named for (K, V) {
 }
 
 /// Where a name stands, or where it would.
-fn place<T: Named>(sorted: &[T], name: &str) -> Result<usize, usize> {
-    let begin = begin(sorted, name);
+fn place<T: Named>(sorted: &[T], finger: &Finger, name: &str) -> Result<usize, usize> {
+    let begin = begin(sorted, finger, name);
     match sorted.get(begin) {
         Some(found) if order(found.name(), name).is_eq() => Ok(begin),
         _ => Err(begin),
@@ -368,15 +388,32 @@ fn place<T: Named>(sorted: &[T], name: &str) -> Result<usize, usize> {
 
 /// How many come before a name. The standard library's search takes twice the instructions where
 /// it is built for size.
-fn begin<T: Named>(sorted: &[T], name: &str) -> usize {
+fn begin<T: Named>(sorted: &[T], Finger(finger): &Finger, name: &str) -> usize {
+    let comes_before = |place: usize| {
+        let other = sorted.get(place);
+        other.map(|other| order(other.name(), name).is_lt())
+    };
+    let last = finger.load(Relaxed);
     let (mut begin, mut end) = (0, sorted.len());
+    match comes_before(last) {
+        Some(true) => {
+            let mut step = 1;
+            while comes_before(last + step) == Some(true) {
+                step *= 2;
+            }
+            (begin, end) = (last + step / 2 + 1, end.min(last + step));
+        }
+        Some(false) => end = last,
+        None => {}
+    }
     while begin < end {
         let middle = (begin + end) / 2;
-        match sorted.get(middle) {
-            Some(other) if order(other.name(), name).is_lt() => begin = middle + 1,
+        match comes_before(middle) {
+            Some(true) => begin = middle + 1,
             _ => end = middle,
         }
     }
+    finger.store(begin, Relaxed);
     begin
 }
 
