@@ -5,9 +5,10 @@
 //! stream (a call for each byte), and these answers are most of what a check reads.
 
 use super::error::Error;
+use super::found::Found;
 use super::http::recover;
 use super::json::DEPTH_LIMIT;
-use crate::sorted::{Map, Names};
+use super::plain::{self, package, string};
 use std::io::Read;
 
 /// Thirty times the public server's largest index, ten times upstream's largest profiles.json.
@@ -18,46 +19,6 @@ const TEXT_LIMIT: usize = 256;
 
 /// Read at once.
 const BUFFER: usize = 8 * 1024;
-
-/// Name → version.
-pub type Versions<'a> = Map<String, &'a str>;
-
-/// What is asked about, and what has been found of it.
-pub(super) struct Found<'a> {
-    names: Names<'a>,
-    filter: Filter,
-    /// For each of the names.
-    versions: Vec<Option<String>>,
-}
-
-impl<'a> Found<'a> {
-    /// Nothing yet of these names.
-    pub fn of(names: &Names<'a>) -> Self {
-        Found {
-            filter: Filter::of(names),
-            versions: vec![None; names.len()],
-            names: names.clone(),
-        }
-    }
-
-    /// What has been found.
-    pub fn versions(self) -> Versions<'a> {
-        let found = self.names.iter().zip(self.versions);
-        found
-            .filter_map(|(name, version)| Some((*name, version?)))
-            .collect()
-    }
-
-    /// The place for a name's version, if it is asked about and has not been found yet.
-    fn place(&mut self, name: &[u8]) -> Result<Option<&mut Option<String>>, Error> {
-        if !self.filter.may_have(name) {
-            return Ok(None);
-        }
-        let place = self.names.position(as_text(name)?);
-        let version = place.and_then(|place| self.versions.get_mut(place));
-        Ok(version.filter(|version| version.is_none()))
-    }
-}
 
 /// Reads `{"architecture": …, "packages": {name: version}}` or, `flat`, `{name: version}`; the first
 /// version of a name stays. Says how many packages it saw.
@@ -108,44 +69,6 @@ pub(super) fn profile_of(body: &mut dyn Read, board: &str) -> Result<Option<Stri
         })
     })?;
     Ok(found.or_else(|| (generic && !others).then(|| "generic".to_owned())))
-}
-
-/// Tells nearly all names that nobody asked about from the others without comparing a string:
-/// of 10,000 names some hundred matter, and looking up the rest would be a third of the work.
-struct Filter(Vec<u64>);
-
-/// Of each of the names asked about; then of 16 others one is looked up for nothing.
-const BITS_A_NAME: usize = 16;
-
-impl Filter {
-    fn of(names: &Names<'_>) -> Self {
-        let words = (names.len() * BITS_A_NAME / 64).next_power_of_two();
-        let mut filter = Filter(vec![0; words]);
-        for name in names {
-            let (word, bit) = filter.place(name.as_bytes());
-            if let Some(word) = filter.0.get_mut(word) {
-                *word |= bit;
-            }
-        }
-        filter
-    }
-
-    fn may_have(&self, name: &[u8]) -> bool {
-        let (word, bit) = self.place(name);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    /// One bit, by the name's last eight bytes and its length: names differ at their ends.
-    fn place(&self, name: &[u8]) -> (usize, u64) {
-        let end = name.last_chunk().map_or_else(
-            || name.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
-            |end| u64::from_be_bytes(*end),
-        );
-        // The multiplier of Fibonacci hashing: 2^64 by the golden ratio.
-        let hash = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let word = (hash >> 32) as usize & (self.0.len() - 1);
-        (word, 1 << (hash >> 58))
-    }
 }
 
 /// Called after each key; has to take the value.
@@ -240,11 +163,11 @@ impl<'a> Tokens<'a> {
     }
 
     /// Takes those packages that lie in the buffer as a whole and have no escapes, as nearly all
-    /// do, up to one that is not so or has none behind it. Without this the index costs three
-    /// times the instructions.
+    /// do, up to one that is not so or has none behind it. Without this an index costs half
+    /// as many instructions again.
     fn plain_packages(&mut self, seen: &mut usize, found: &mut Found<'_>) -> Result<(), Error> {
         let mut rest = self.buffer.get(self.at..).unwrap_or_default();
-        while let Some((name, version, next)) = plain_package(rest) {
+        while let Some((name, version, next)) = package(rest, TEXT_LIMIT) {
             if let Some(place) = found.place(name)? {
                 *place = Some(as_text(version)?.to_owned());
             }
@@ -303,7 +226,7 @@ impl<'a> Tokens<'a> {
         self.expect(b'"')?;
         loop {
             let bytes = self.bytes()?;
-            let run = plain_length(bytes);
+            let run = plain::length_of(bytes);
             if let (Some(text), Some(bytes)) = (text.as_mut(), bytes.get(..run)) {
                 text.extend_from_slice(bytes);
                 if text.len() > TEXT_LIMIT {
@@ -329,7 +252,7 @@ impl<'a> Tokens<'a> {
     /// all do; else nothing. Saves a fifth of the instructions for an index.
     fn whole_string(&mut self, text: Option<&mut Vec<u8>>) -> bool {
         let rest = self.buffer.get(self.at..).unwrap_or_default();
-        let Some((string, rest)) = plain_string(rest) else {
+        let Some((string, rest)) = string(rest) else {
             return false;
         };
         match text {
@@ -411,55 +334,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// A package that another one follows, and what begins there.
-fn plain_package(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (name, rest) = plain_string(text)?;
-    let (version, rest) = plain_string(behind(rest, b':')?)?;
-    let is_short = name.len().max(version.len()) <= TEXT_LIMIT;
-    Some((name, version, behind(rest, b',')?)).filter(|_| is_short)
-}
-
-/// What stands behind a mark, without the space in between.
-fn behind(text: &[u8], mark: u8) -> Option<&[u8]> {
-    let mut rest = after(text, mark)?;
-    while let [b' ' | b'\n' | b'\r' | b'\t', more @ ..] = rest {
-        rest = more;
-    }
-    Some(rest)
-}
-
-fn after(text: &[u8], mark: u8) -> Option<&[u8]> {
-    let (first, rest) = text.split_first()?;
-    (*first == mark).then_some(rest)
-}
-
-/// A string without escapes, and what follows it.
-fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = after(text, b'"')?;
-    let (string, rest) = text.split_at_checked(plain_length(text))?;
-    Some((string, after(rest, b'"')?))
-}
-
-/// How many bytes come before a quotation mark or a backslash; all where there is none. Goes word
-/// by word: with strings as short as these, memchr takes twice as long.
-fn plain_length(text: &[u8]) -> usize {
-    const ONES: usize = usize::MAX / 255;
-    // The highest bit of each byte that is zero, and maybe of bytes behind one that is.
-    let zeros = |word: usize| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let mut rest = text;
-    while let Some((word, more)) = rest.split_first_chunk() {
-        let word = usize::from_le_bytes(*word);
-        let ends = zeros(word ^ (ONES * b'"' as usize)) | zeros(word ^ (ONES * b'\\' as usize));
-        if ends != 0 {
-            return text.len() - rest.len() + ends.trailing_zeros() as usize / 8;
-        }
-        rest = more;
-    }
-    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    text.len() - rest.len() + end.unwrap_or(rest.len())
-}
-
-fn as_text(bytes: &[u8]) -> Result<&str, Error> {
+pub(super) fn as_text(bytes: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(bytes).map_err(|_| Error::NotUnderstood("it is not UTF-8".to_owned()))
 }
 
@@ -473,22 +348,8 @@ fn unexpected(byte: u8) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sorted::Names;
     use std::collections::BTreeMap;
-
-    #[test]
-    fn strings_end_where_they_end() {
-        for length in 0..40 {
-            for end in [b'"', b'\\', b'\t'] {
-                for filler in [b'a', b'!', b'#', b'[', b']', 0, 0xff, 0xa2] {
-                    let mut text = vec![filler; 40];
-                    text[length] = end;
-                    let expected = if end == b'\t' { 40 } else { length };
-                    assert_eq!(plain_length(&text), expected, "{end} {filler}");
-                    assert_eq!(plain_length(&text[..length]), length);
-                }
-            }
-        }
-    }
 
     /// Hands out `step` bytes at a time, so that every token is split somewhere.
     struct Slow<'a>(&'a [u8], usize);

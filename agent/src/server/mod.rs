@@ -9,9 +9,11 @@ pub mod answers;
 #[path = "../../../tests/fuzz/agent/checks/mod.rs"]
 pub mod checks;
 mod error;
+mod found;
 mod http;
 mod index;
 mod json;
+mod plain;
 mod prepare;
 mod refusal;
 mod update;
@@ -23,9 +25,9 @@ pub use http::{recover, Body, Options, Patience};
 use crate::api::RequestBody;
 use crate::sorted::Names;
 use answers::{Finished, Overview, Profile, Progress};
+use found::Found;
+pub use found::Versions;
 use http::{Answer, Call, Http};
-use index::Found;
-pub use index::Versions;
 use std::io::Read;
 
 /// How the agent introduces itself.

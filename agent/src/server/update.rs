@@ -1,7 +1,7 @@
 //! Versions of packages in small answers, from a server that says it gives them: those of the names that matter, instead of
 //! indexes of half a megabyte.
 
-use super::index::Found;
+use super::found::Found;
 use super::{is_plain_name, safe_path, Client, Error, Versions};
 use crate::sorted::Names;
 

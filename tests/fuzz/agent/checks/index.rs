@@ -1,6 +1,7 @@
 //! Package indexes and upstream's profiles, which are read as a stream.
 
 use super::super::error::Error;
+use super::super::found;
 use super::super::index as reader;
 use super::{told, Pieces};
 use crate::sorted::Names;
@@ -48,7 +49,7 @@ type Found = Result<(usize, BTreeMap<String, String>), Error>;
 
 fn versions(data: &[u8], flat: bool, names: &Names<'_>) -> Found {
     let read = |size: usize| {
-        let mut found = reader::Found::of(names);
+        let mut found = found::Found::of(names);
         let seen = reader::versions(&mut Pieces(data, size), flat, &mut found)?;
         let found = found.versions().into_iter();
         let found = found.map(|(name, version)| (name.to_owned(), version));

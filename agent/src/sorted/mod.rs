@@ -6,10 +6,12 @@
 //! To put in one element after the other costs as many moves as there are elements; what comes
 //! from a list of unknown length is made of a vector or an iterator, which sorts once.
 
+mod search;
+
 use data::{entries, Decode, Encode, Out, Unexpected, Value};
+use search::{begin, end, order, place, Finger};
 use std::cmp::Ordering;
 use std::ops::{Deref, Range};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Values by name, in the order of the names; reads as a slice of pairs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,25 +24,6 @@ pub struct Names<'a>(Vec<&'a str>, Finger);
 /// Where in another list each name occurs: by name, then by place; reads as a slice of pairs.
 #[derive(Clone, Debug, Default)]
 pub struct Index<'a>(Vec<(&'a str, usize)>, Finger);
-
-/// Where the last question led to; the next one is mostly about a name soon behind, which so takes
-/// two comparisons instead of ten. It is no part of the value.
-#[derive(Debug, Default)]
-struct Finger(AtomicUsize);
-
-impl Clone for Finger {
-    fn clone(&self) -> Finger {
-        Finger::default()
-    }
-}
-
-impl PartialEq for Finger {
-    fn eq(&self, _: &Finger) -> bool {
-        true
-    }
-}
-
-impl Eq for Finger {}
 
 impl<V, K: AsRef<str>> Map<V, K> {
     /// None yet.
@@ -345,72 +328,6 @@ impl<'a> From<Vec<(&'a str, usize)>> for Index<'a> {
         pairs.sort_by(|(a, at), (b, behind)| order(a, b).then(at.cmp(behind)));
         Index(pairs, Finger::default())
     }
-}
-
-/// What is sorted by a name.
-trait Named {
-    fn name(&self) -> &str;
-}
-
-impl Named for &str {
-    fn name(&self) -> &str {
-        self
-    }
-}
-
-impl<K: AsRef<str>, V> Named for (K, V) {
-    fn name(&self) -> &str {
-        self.0.as_ref()
-    }
-}
-
-/// Where a name stands, or where it would.
-fn place<T: Named>(sorted: &[T], finger: &Finger, name: &str) -> Result<usize, usize> {
-    let begin = begin(sorted, finger, name);
-    match sorted.get(begin) {
-        Some(found) if order(found.name(), name).is_eq() => Ok(begin),
-        _ => Err(begin),
-    }
-}
-
-/// How many come before a name. The standard library's search takes twice the instructions where
-/// it is built for size.
-fn begin<T: Named>(sorted: &[T], Finger(finger): &Finger, name: &str) -> usize {
-    let comes_before = |other: &T| order(other.name(), name).is_lt();
-    let last = finger.load(Relaxed);
-    let (mut begin, mut end) = (0, sorted.len());
-    match sorted.get(last).map(comes_before) {
-        Some(true) => (begin, end) = (self::end(sorted, last + 1, &comes_before), 0),
-        Some(false) => end = last,
-        None => {}
-    }
-    while begin < end {
-        let middle = (begin + end) / 2;
-        match sorted.get(middle) {
-            Some(other) if comes_before(other) => begin = middle + 1,
-            _ => end = middle,
-        }
-    }
-    finger.store(begin, Relaxed);
-    begin
-}
-
-/// Where those end that belong together from `start` on: looked for in steps that double, so that
-/// many take few comparisons and few take fewest.
-fn end<T>(sorted: &[T], start: usize, belongs: &dyn Fn(&T) -> bool) -> usize {
-    let mut step = 1;
-    while sorted.get(start + step - 1).is_some_and(belongs) {
-        step *= 2;
-    }
-    let known = start + step / 2;
-    let last = sorted.len().min(start + step - 1);
-    let rest = sorted.get(known..last).unwrap_or_default();
-    known + rest.partition_point(belongs)
-}
-
-/// The order of `str`.
-fn order(a: &str, b: &str) -> Ordering {
-    packages::order(a.as_bytes(), b.as_bytes())
 }
 
 #[cfg(test)]
