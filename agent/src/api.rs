@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::json::{Decode, Encode};
 use crate::sorted::Map;
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 /// The answer of `packagelist`.
 #[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
@@ -265,7 +266,7 @@ pub struct Check {
     /// When it was asked for.
     pub at: i64,
     /// What came of it …
-    pub plan: Option<Plan>,
+    pub plan: Option<Rc<Plan>>,
     /// … or why nothing did.
     pub error: Option<Error>,
 }

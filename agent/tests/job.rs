@@ -72,7 +72,7 @@ fn run_with(order: &[u8]) -> Output {
 
 fn check(server: &StandIn) -> Plan {
     match run(Task::Check, inputs(server)) {
-        Event::Plan(plan) => *plan,
+        Event::Plan(plan) => (*plan).clone(),
         other => panic!("{}", asu::json::text(&other).unwrap()),
     }
 }
@@ -213,7 +213,7 @@ fn prepared(reply: Reply, current: bool) -> (Plan, Vec<Request>) {
     };
     let asked = server.requests().into_iter();
     let asked = asked.filter(|request| request.path.contains("prepare"));
-    (*plan, asked.collect())
+    ((*plan).clone(), asked.collect())
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn the_running_file_system_is_built_where_it_is_the_devices_own() {
         inputs.device.info.rootfs_type = running.to_owned();
         inputs.choice.fstype = set.map(str::to_owned);
         match run(Task::Check, inputs) {
-            Event::Plan(plan) => Ok(plan.request.unwrap().filesystem),
+            Event::Plan(plan) => Ok(plan.request.clone().unwrap().filesystem),
             Event::Failed(error) => Err(error),
             other => panic!("{}", asu::json::text(&other).unwrap()),
         }
@@ -458,7 +458,7 @@ fn feeds_go_where_the_server_takes_them() {
             keys: vec!["RWS1BD5w".to_owned()],
         };
         match run(Task::Check, inputs) {
-            Event::Plan(plan) => (plan.request.unwrap(), plan.notes.join(" ")),
+            Event::Plan(plan) => (plan.request.clone().unwrap(), plan.notes.join(" ")),
             other => panic!("{}", asu::json::text(&other).unwrap()),
         }
     };

@@ -21,6 +21,7 @@ use crate::upgrade::{confirm, flash, newest};
 use crate::upgrade::{Choice, Progress};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +35,7 @@ pub type Ticket = u64;
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// Of `check`.
-    Plan(Box<crate::api::Plan>),
+    Plan(Rc<crate::api::Plan>),
     /// Of `versions`.
     Versions(crate::api::Versions),
     /// Of `verify`.
@@ -483,7 +484,7 @@ impl Engine {
             .extend(tickets.into_iter().map(|ticket| (ticket, answer.clone())));
         if is_check {
             let plan = match &answer {
-                Ok(Answer::Plan(plan)) => Ok(plan.as_ref()),
+                Ok(Answer::Plan(plan)) => Ok(plan),
                 Ok(_) => {
                     return Err(Error::new(
                         Kind::Internal,

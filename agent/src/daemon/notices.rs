@@ -6,6 +6,7 @@ use crate::api::{
 use crate::error::Error;
 use crate::system::now;
 use crate::upgrade::confirm::Pending;
+use std::rc::Rc;
 
 /// So many names fit into a line.
 const MOST_NAMES: usize = 4;
@@ -19,7 +20,7 @@ fn notice(kind: NoticeKind, text: String) -> Notice {
 }
 
 /// What the status says of a check that has ended.
-pub fn check(result: Result<&Plan, &Error>) -> Check {
+pub fn check(result: Result<&Rc<Plan>, &Error>) -> Check {
     Check {
         running: false,
         at: now(),
@@ -29,7 +30,7 @@ pub fn check(result: Result<&Plan, &Error>) -> Check {
 }
 
 /// After a check: whether something newer is there. What a failed check leaves is the former notice.
-pub fn after_check(result: Result<&Plan, &Error>, former: Option<&Notice>) -> Option<Notice> {
+pub fn after_check(result: Result<&Rc<Plan>, &Error>, former: Option<&Notice>) -> Option<Notice> {
     let former = former.cloned();
     let Ok(plan) = result else {
         return former;

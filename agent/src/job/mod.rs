@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::json::{self, Decode, Encode, Object, Out, Unexpected, Value};
 pub use crate::upgrade::promise::Downloaded;
 use crate::upgrade::{Inputs, Progress};
+use std::rc::Rc;
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, Decode, Encode)]
@@ -48,7 +49,7 @@ pub enum Event {
     /// Where it is.
     Progress(Progress),
     /// What will be asked for (also the last word of a check).
-    Plan(Box<Plan>),
+    Plan(Rc<Plan>),
     /// The last word of `versions`.
     Versions(Versions),
     /// The last word of a download: `firmware.bin` lies in the job's folder.

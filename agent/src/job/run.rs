@@ -17,6 +17,7 @@ use crate::upgrade::promise::Promise;
 use crate::upgrade::{beside, build, download, offer, rebuild, Inputs, Progress, Watcher};
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// An order names every installed package; 2,000 of them take some 300 KB.
@@ -205,7 +206,7 @@ fn ask(
         if offer.limits.prepares {
             ask_beforehand(client, &mut plan);
         }
-        return Ok(Event::Plan(Box::new(plan)));
+        return Ok(Event::Plan(Rc::new(plan)));
     }
     match fetch(paths, inputs, client, &offer, &planned, teller) {
         Err(error) if error.kind == Kind::Mismatch => {
@@ -337,7 +338,7 @@ fn fetch(
         revision: Some(offer.revision.clone()),
         ..Progress::default()
     });
-    (teller.0)(&Event::Plan(Box::new(planned.plan.clone()))).map_err(|error| {
+    (teller.0)(&Event::Plan(Rc::new(planned.plan.clone()))).map_err(|error| {
         Error::new(
             Kind::Internal,
             format!("Nobody listens to the job: {error}."),

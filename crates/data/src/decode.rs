@@ -6,6 +6,7 @@
 use crate::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 use ubus::{Fields, Type};
 
 /// Why a value is not what was expected.
@@ -233,6 +234,13 @@ impl<T: Decode + Default> Decode for Option<T> {
 impl<T: Decode> Decode for Box<T> {
     fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
         (**self).decode(value)
+    }
+}
+
+impl<T: Decode + Default> Decode for Rc<T> {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        *self = Rc::new(crate::read(value)?);
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{Name, Out};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What can be written.
 pub trait Encode {
@@ -129,6 +130,12 @@ impl<T: Encode> Encode for Option<T> {
 }
 
 impl<T: Encode> Encode for Box<T> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        (**self).encode(name, out);
+    }
+}
+
+impl<T: Encode> Encode for Rc<T> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
         (**self).encode(name, out);
     }
