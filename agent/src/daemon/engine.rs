@@ -3,14 +3,13 @@
 
 use super::journal::{Journal, Remembered};
 use super::phase::{is_working, phase_word, step, Move};
-use super::query::{Query, Question};
+use super::query::{Answer, Query, Question};
 use super::task::Task;
 use super::work::Work;
 use super::{local, notices, router};
 use crate::api::{Goal, History, Image, Job, Phase, Status};
 use crate::error::{Error, Kind};
 use crate::job::{Order, Task as JobTask};
-use crate::json::{Encode, Object, Out};
 use crate::paths::{Paths, IMAGE, JOB_FOLDER, RECORD_FOLDER, STATE_FOLDER};
 use crate::settings::Settings;
 use crate::store;
@@ -21,7 +20,6 @@ use crate::upgrade::{confirm, flash, newest};
 use crate::upgrade::{Choice, Progress};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,39 +28,6 @@ pub const RESTARTING: &str = "restarting";
 
 /// Names a caller that waits for an answer.
 pub type Ticket = u64;
-
-/// What the engine found out for somebody who waited.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// Of `check`.
-    Plan(Rc<crate::api::Plan>),
-    /// Of `versions`.
-    Versions(crate::api::Versions),
-    /// Of `verify`.
-    Verification(crate::api::Verification),
-    /// Of a report.
-    Reported {
-        /// The server takes such.
-        taken: bool,
-    },
-    /// Of `sysupgrade`.
-    Started {
-        /// Always.
-        started: bool,
-    },
-}
-
-impl Encode for Answer {
-    fn encode(&self, name: &str, out: &mut Out<'_>) {
-        match self {
-            Answer::Plan(plan) => plan.encode(name, out),
-            Answer::Versions(versions) => versions.encode(name, out),
-            Answer::Verification(verification) => verification.encode(name, out),
-            Answer::Reported { taken } => Object(&[("taken", taken)]).encode(name, out),
-            Answer::Started { started } => Object(&[("started", started)]).encode(name, out),
-        }
-    }
-}
 
 /// What `start` and `sysupgrade` are to do with the image.
 #[derive(Clone, Debug, Default)]

@@ -1,17 +1,19 @@
 //! Questions that take time: what the server has, what would change, whether a file is good.
 
-use super::engine::{Answer, Ticket};
+use super::engine::Ticket;
 use super::router::{self, SystemValidator};
 use super::task::{died, Finished, Task};
-use crate::api::{Upgrade, Verification};
+use crate::api::{Plan, Upgrade, Verification, Versions};
 use crate::error::{Error, Kind};
 use crate::job::{Downloaded, Event, Order, Task as JobTask};
+use crate::json::{Encode, Object, Out};
 use crate::paths::{Paths, IMAGE};
 use crate::settings::Settings;
 use crate::upgrade::verify::{self, Candidate, Terms};
 use crate::upgrade::Choice;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What somebody wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +26,39 @@ pub enum Question {
     Verify(PathBuf),
     /// Nothing: tells the server what came of the last upgrade.
     Report(Box<Upgrade>),
+}
+
+/// What comes of it, for somebody who waits.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Of `check`.
+    Plan(Rc<Plan>),
+    /// Of `versions`.
+    Versions(Versions),
+    /// Of `verify`.
+    Verification(Verification),
+    /// Of a report.
+    Reported {
+        /// The server takes such.
+        taken: bool,
+    },
+    /// Of `sysupgrade`.
+    Started {
+        /// Always.
+        started: bool,
+    },
+}
+
+impl Encode for Answer {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        match self {
+            Answer::Plan(plan) => plan.encode(name, out),
+            Answer::Versions(versions) => versions.encode(name, out),
+            Answer::Verification(verification) => verification.encode(name, out),
+            Answer::Reported { taken } => Object(&[("taken", taken)]).encode(name, out),
+            Answer::Started { started } => Object(&[("started", started)]).encode(name, out),
+        }
+    }
 }
 
 /// A question under way.

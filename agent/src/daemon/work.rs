@@ -1,8 +1,9 @@
 //! The work of a job, step by step: fetch (the child), verify and flash (threads), go down.
 
-use super::engine::{Answer, Engine, RESTARTING};
+use super::engine::{Engine, RESTARTING};
 use super::phase::{phase_word, Move};
 use super::query::verification;
+use super::query::Answer;
 use super::task::{died, Finished, Task};
 use super::{local, notices, router};
 use crate::api::{Goal, Phase};

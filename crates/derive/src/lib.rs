@@ -28,6 +28,9 @@ pub fn encode(input: TokenStream) -> TokenStream {
     expand(&input, &encode_struct, &encode_enum)
 }
 
+/// Who reads them notes in a number of 64 bits which ones were there.
+const MOST_FIELDS: usize = 64;
+
 /// What is said of a field, or of all of them.
 #[derive(Clone, Default)]
 struct How {
@@ -77,6 +80,9 @@ impl Named {
             let (optional, sparse) = (how.optional || how.sparse, how.sparse);
             names.push(quote!(::data::Name { name: #name, optional: #optional, sparse: #sparse }));
             named.push(ident);
+        }
+        if named.len() > MOST_FIELDS {
+            return Err(Error::new(input.ident.span(), "too many fields"));
         }
         Ok(Named {
             fields: named,

@@ -12,8 +12,9 @@ mod zone;
 
 pub use agenda::Kept;
 
-use super::engine::{Answer, Engine, Ticket, Wishes};
+use super::engine::{Engine, Ticket, Wishes};
 use super::notices;
+use super::query::Answer;
 use super::query::Question;
 use crate::api::{
     CheckResult, Goal, Outcome as Upgraded, Phase, Plan, Release, ReportState, Verdict,
