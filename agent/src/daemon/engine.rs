@@ -282,6 +282,7 @@ impl Engine {
         let settings = Settings::read(&self.paths)?;
         match (path, self.hand.clone()) {
             (_, Some(image)) if in_hand && image.still_stands(&self.paths, &settings) => {
+                self.remembered.status.image = Some(image.image().clone());
                 let work = self.flash(image);
                 if let (Err(error), Some(Phase::Flashing)) = (&work, self.phase()) {
                     self.end_with(error.clone())?;

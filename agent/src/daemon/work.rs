@@ -192,8 +192,8 @@ impl Engine {
     }
 
     fn verified(&mut self, task: Task) -> Result<Option<Work>, Error> {
-        let image = match task.finish()? {
-            Finished::Judged(judged) => Arc::new(judged.and_then(|judged| judged.image)?),
+        let judged = match task.finish()? {
+            Finished::Judged(judged) => judged?,
             _ => {
                 return Err(Error::new(
                     Kind::Internal,
@@ -201,6 +201,11 @@ impl Engine {
                 ))
             }
         };
+        // The image in hand, judged anew, may be refused. It stays: its owner may change his mind.
+        if let Some(image) = &mut self.remembered.status.image {
+            image.checks = judged.checks;
+        }
+        let image = Arc::new(judged.image?);
         fault::crash("verified");
         self.remembered.status.image = Some(image.image().clone());
         self.hand = Some(image.clone());

@@ -214,6 +214,8 @@ fn an_image_in_hand_does_not_outlive_the_trust_in_its_key() {
     symlink(".revoked.", revoked).unwrap();
     for _ in 0..2 {
         asu(&router, &["install", "--yes", "--force"]).refused(5, "revoked");
+        let image = status(&router).image.unwrap();
+        assert_eq!(check(&image, "signature").result, CheckResult::Fail);
     }
     assert_eq!(router.procd().unwrap().state().boots, 0);
     no_panic(&router);
