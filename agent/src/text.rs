@@ -9,7 +9,7 @@ use crate::json::{Fields, Value};
 use firmware::steers;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use ubus::Writer;
+use ubus::{Full, Writer};
 
 /// A server's words in a sentence: enough for a list of packages, short enough for a terminal.
 const WORDS_LIMIT: usize = 400;
@@ -68,19 +68,17 @@ pub fn say(sentence: &dyn Display) {
 }
 
 /// Cleans all texts of an answer on the bus. A script of the owner's own (`defaults` of a request)
-/// stays as it is: it is what will be sent.
-pub fn clean_answer(answer: Vec<u8>) -> Vec<u8> {
+/// stays as it is: it is what will be sent. [`Full`] where it is too large for the bus then.
+pub fn clean_answer(answer: Vec<u8>) -> Result<Vec<u8>, Full> {
     if is_clean(Fields::new(&answer)) {
-        return answer;
+        return Ok(answer);
     }
     let mut cleaned = Vec::with_capacity(answer.len());
     let mut out = Writer::new(&mut cleaned);
     copy_clean(Fields::new(&answer), &mut out);
-    // It is as long as before but for the padding, and so fits as well.
-    match out.finish() {
-        Ok(()) => cleaned,
-        Err(_) => Vec::new(),
-    }
+    // A replacement character may take more bytes than what it stands for.
+    out.finish()?;
+    Ok(cleaned)
 }
 
 fn is_clean(fields: Fields<'_>) -> bool {
@@ -112,8 +110,8 @@ fn copy_clean(fields: Fields<'_>, out: &mut Writer<'_, Vec<u8>>) {
     }
 }
 
-/// Printable ASCII, as nearly all names, versions and sentences are. Looking at the bytes first
-/// saves a daemon that answers on 1,000 packages 4 of 72 million instructions.
+/// Printable ASCII, as nearly all names, versions and sentences are. Looking at bytes takes a
+/// fraction of what looking at characters takes.
 fn is_plain(text: impl AsRef<[u8]>) -> bool {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~');
     text.as_ref().iter().all(plain)
@@ -173,7 +171,7 @@ mod tests {
     #[test]
     fn an_answer_is_clean_but_for_the_owners_script() {
         let said = json!({"a": {EVIL: [EVIL]}, "defaults": {"added": [EVIL]}, "request": {"defaults": "\x1b", "n": EVIL}});
-        let mut answer: Tree = from_bus(&clean_answer(to_bus(&said).unwrap())).unwrap();
+        let mut answer: Tree = from_bus(&clean_answer(to_bus(&said).unwrap()).unwrap()).unwrap();
         assert_eq!(answer["request"]["defaults"], "\x1b");
         answer["request"]["defaults"] = Tree::Null;
         let mut texts = vec![answer];

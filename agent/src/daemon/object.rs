@@ -152,10 +152,15 @@ pub fn reply<T: Encode>(answer: &Result<T, Error>) -> Payload {
 
 /// What can't be said on the bus is an error, too, and that one is short.
 fn message(answer: &dyn Encode) -> Payload {
-    match json::to_bus(answer) {
-        Ok(fields) => clean_answer(fields).into(),
+    match clean(answer) {
+        Ok(fields) => fields.into(),
         Err(error) => refusal(&error, None),
     }
+}
+
+fn clean(answer: &dyn Encode) -> Result<Vec<u8>, Error> {
+    let too_large = |full| Error::new(Kind::Internal, format!("It can't be said: {full}."));
+    clean_answer(json::to_bus(answer)?).map_err(too_large)
 }
 
 /// `{job, error}`: why something can't be done, and the job that is in the way.
@@ -168,8 +173,7 @@ fn refusal(error: &Error, job: Option<u32>) -> Payload {
     let mut fields: Vec<(&str, &dyn Encode)> = vec![("error", &error)];
     fields.extend(job.iter().map(|job| ("job", job as &dyn Encode)));
     // It is a sentence or two, and so has room in a message.
-    let refusal = json::to_bus(&Object(&fields)).unwrap_or_default();
-    clean_answer(refusal).into()
+    clean(&Object(&fields)).unwrap_or_default().into()
 }
 
 fn now<T: Encode>(result: &Result<T, Error>) -> Handled {

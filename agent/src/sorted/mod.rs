@@ -8,7 +8,7 @@
 
 mod search;
 
-use data::{entries, Decode, Encode, Out, Unexpected, Value};
+use data::{decode_entries, encode_entries, owned, Decode, Encode, Out, Unexpected, Value};
 use search::{begin, end, order, place, Finger};
 use std::cmp::Ordering;
 use std::ops::{Deref, Range};
@@ -106,11 +106,10 @@ impl<V, K: AsRef<str>> Default for Map<V, K> {
 
 impl<V: Encode> Encode for Map<V> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let object = out.object(name);
-        for (name, value) in self {
-            value.encode(name, out);
-        }
-        out.close(object);
+        let mut pairs = self
+            .iter()
+            .map(|(name, value)| (name.as_str(), value as &dyn Encode));
+        encode_entries(name, &mut pairs, out);
     }
 
     fn is_nothing(&self) -> bool {
@@ -121,11 +120,11 @@ impl<V: Encode> Encode for Map<V> {
 impl<V: Decode + Default> Decode for Map<V> {
     fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
         let mut pairs = Vec::new();
-        for entry in entries(value)? {
+        for entry in decode_entries(value)? {
             let entry = entry?;
             let mut read = V::default();
             read.decode(entry.value)?;
-            pairs.push((String::from_utf8_lossy(entry.name).into_owned(), read));
+            pairs.push((owned(entry.name), read));
         }
         *self = Map::from(pairs);
         Ok(())

@@ -210,7 +210,7 @@ impl Decode for String {
 
 /// What is not UTF-8 gets replacement characters; looking for them takes longer than looking whether.
 #[inline(never)]
-fn owned(text: &[u8]) -> String {
+pub fn owned(text: &[u8]) -> String {
     match std::str::from_utf8(text) {
         Ok(text) => text.to_owned(),
         Err(_) => String::from_utf8_lossy(text).into_owned(),

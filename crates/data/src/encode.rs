@@ -28,16 +28,26 @@ pub fn record(name: &str, names: &[Name], values: &[&dyn Encode], out: &mut Out<
     out.close(object);
 }
 
+/// Writes an object whose names are not known beforehand.
+#[inline(never)]
+pub fn entries<'a>(
+    name: &str,
+    entries: &mut dyn Iterator<Item = (&'a str, &'a dyn Encode)>,
+    out: &mut Out<'_>,
+) {
+    let object = out.object(name);
+    for (name, value) in entries {
+        value.encode(name, out);
+    }
+    out.close(object);
+}
+
 /// An object of which no type is made, because it is written in one place only.
 pub struct Object<'a>(pub &'a [(&'a str, &'a dyn Encode)]);
 
 impl Encode for Object<'_> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let object = out.object(name);
-        for (name, value) in self.0 {
-            value.encode(name, out);
-        }
-        out.close(object);
+        entries(name, &mut self.0.iter().copied(), out);
     }
 }
 
@@ -83,12 +93,6 @@ numbers!(u8 i32 u32 i64);
 impl Encode for u64 {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
         out.uint(name, *self);
-    }
-}
-
-impl Encode for usize {
-    fn encode(&self, name: &str, out: &mut Out<'_>) {
-        out.uint(name, *self as u64);
     }
 }
 
@@ -163,11 +167,10 @@ impl<T: Encode> Encode for Vec<T> {
 
 impl<T: Encode> Encode for BTreeMap<String, T> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
-        let object = out.object(name);
-        for (name, value) in self {
-            value.encode(name, out);
-        }
-        out.close(object);
+        let mut pairs = self
+            .iter()
+            .map(|(name, value)| (name.as_str(), value as &dyn Encode));
+        entries(name, &mut pairs, out);
     }
 
     fn is_nothing(&self) -> bool {

@@ -16,9 +16,10 @@ mod tree;
 
 pub use data_derive::{Decode, Encode};
 pub use decode::{
-    entries, list, only_field, record as decode_record, word, Decode, Name, Unexpected,
+    entries as decode_entries, list, only_field, owned, record as decode_record, word, Decode,
+    Name, Unexpected,
 };
-pub use encode::{record as encode_record, Encode, Joined, Object};
+pub use encode::{entries as encode_entries, record as encode_record, Encode, Joined, Object};
 pub use out::{Open, Out};
 pub use ubus::{Fields, Full, Type, Value};
 

@@ -99,14 +99,6 @@ impl<'a, S: Sink> Writer<'a, S> {
         }
     }
 
-    /// The same of what has no sign; blobmsg has 63 bits for it.
-    pub fn uint(&mut self, name: impl AsRef<[u8]>, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.int(name, value),
-            Err(_) => self.failed = true,
-        }
-    }
-
     /// An 8 bit integer, the same on the wire as a boolean.
     pub fn int8(&mut self, name: impl AsRef<[u8]>, value: i8) {
         self.value(Type::Int8, name.as_ref(), &value.to_be_bytes(), 0);
