@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::fault;
 use crate::json::{self, Object};
 use crate::paths::{Paths, JOB_FOLDER};
+use crate::server::answers::Profile;
 use crate::server::{self, Client, Options, Patience};
 use crate::settings::{Settings, SignaturePolicy, FILE as SETTINGS};
 use crate::sorted::Map;
@@ -291,33 +292,43 @@ fn plan(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Planne
     Ok(plan::plan(inputs, offer, &then, &available))
 }
 
-/// Asks for the device's profile in the running release, under its present name or the board's.
+/// Asks for the router's profile in the running release.
 /// A server that answers in a way nobody understands has no more to say of an old release; one
 /// that can't be reached is another matter.
 fn defaults_then(client: &Client, inputs: &Inputs, offer: &offer::Offer) -> Result<Then, Error> {
-    let info = &inputs.device.info;
-    let board = info.board_name.replace(',', "_");
-    let mut found = None;
-    let present_name = match inputs.other_device {
-        None => &offer.profile.id,
-        Some(_) => &board,
+    let found = match &offer.running_path {
+        Some(path) => profile_then(client, inputs, offer, path),
+        None => Ok(None),
     };
-    for id in [present_name, &board] {
-        let (Some(path), None) = (&offer.running_path, &found) else {
-            break;
-        };
-        match client.profile(path, &info.target, id).map_err(Error::from) {
-            Ok(profile) => found = profile,
-            Err(error) if matches!(error.kind, Kind::Server | Kind::Unsupported) => {
-                return Ok(Then::Unknown(error.message))
-            }
-            Err(error) => return Err(error),
+    match found {
+        Ok(profile) => Ok(Then::of_profile(profile.as_ref(), inputs)),
+        Err(error) if matches!(error.kind, Kind::Server | Kind::Unsupported) => {
+            Ok(Then::Unknown(error.message))
         }
-        if *id == board {
-            break;
-        }
+        Err(error) => Err(error),
     }
-    Ok(Then::of_profile(found.as_ref(), inputs))
+}
+
+/// Under its present name or the board's. Where the offer is for another device, its name is not
+/// this router's: that one is looked up as for an offer of its own.
+fn profile_then(
+    client: &Client,
+    inputs: &Inputs,
+    offer: &offer::Offer,
+    path: &str,
+) -> Result<Option<Profile>, Error> {
+    let info = &inputs.device.info;
+    if inputs.other_device.is_some() {
+        return match offer::profile_at(client, path, info) {
+            Err(error) if error.kind == Kind::Unsupported => Ok(None),
+            found => found.map(Some),
+        };
+    }
+    let (present, board) = (&offer.profile.id, info.board_name.replace(',', "_"));
+    match client.profile(path, &info.target, present)? {
+        None if *present != board => Ok(client.profile(path, &info.target, &board)?),
+        found => Ok(found),
+    }
 }
 
 fn fetch(

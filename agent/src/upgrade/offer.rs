@@ -312,6 +312,11 @@ pub fn choose(
     })
 }
 
+/// A device in the release whose folder is `path`.
+pub fn profile_at(client: &Client, path: &str, device: &api::DeviceInfo) -> Result<Profile, Error> {
+    find_profile(client, &client.overview()?, path, device)
+}
+
 /// The folder in which the running release is, or was: servers forget old releases.
 fn running_path(overview: &Overview, running: &api::Running) -> Option<String> {
     let (_, branch) = running_branch(overview, running)?;

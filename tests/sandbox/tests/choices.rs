@@ -318,6 +318,21 @@ fn another_device_gets_its_own_drivers() {
     asu(&router, &["upgrade", "--device", "x86/64:generic"]).refused(2, "does not go with");
 }
 
+/// A PC's own profile is called `generic` whatever its board says; without it, its drivers would
+/// count as chosen.
+#[test]
+fn drivers_of_a_pc_stay_at_home() {
+    let world = world();
+    let router = router_of(Device::X86 { efi: true }, &world.url(), None);
+    let asked = names(&blob(
+        &router,
+        &["--device", "ath79/generic:tplink,archer-c7-v2"],
+    ));
+    let has = |name: &str| asked.iter().any(|found| found == name);
+    assert!(has("kmod-ath9k") && has("luci"), "{asked:?}");
+    assert!(!has("kmod-e1000") && !has("grub2-bios-setup"), "{asked:?}");
+}
+
 #[test]
 fn an_image_goes_where_it_is_wanted() {
     let (_world, router) = site();
