@@ -136,8 +136,17 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// What is only looked at: upgrade does not take `--device`.
+    fn for_another_device(&self) -> bool {
+        self.given.iter().any(|word| word == "--device")
+    }
+
     fn upgrade(&self, more: &[&str]) -> String {
-        let words = ["asu", "upgrade"].into_iter();
+        let command = match self.for_another_device() {
+            true => "check",
+            false => "upgrade",
+        };
+        let words = ["asu", command].into_iter();
         let words = words.chain(self.given.iter().map(String::as_str));
         let words = words.chain(more.iter().copied());
         words.collect::<Vec<_>>().join(" ")
@@ -149,6 +158,10 @@ pub fn conclusion(plan: &Plan, said: Said<'_>) -> String {
     let version = &plan.target.version;
     let upgrade = said.upgrade(&[]);
     match plan.verdict {
+        Verdict::Blocked => blocked(plan, said),
+        _ if said.for_another_device() => {
+            format!("OpenWrt {version} is there for that device; nothing of it is installed here.")
+        }
         Verdict::Current => "This router is up to date.".to_owned(),
         Verdict::Upgrade => format!("OpenWrt {version} is available: \"{upgrade}\" installs it."),
         Verdict::Rebuild => {
@@ -162,7 +175,6 @@ pub fn conclusion(plan: &Plan, said: Said<'_>) -> String {
             };
             format!("OpenWrt {version} is older than what runs or ran here: only \"{command}\" installs it.")
         }
-        Verdict::Blocked => blocked(plan, said),
     }
 }
 
@@ -249,5 +261,28 @@ mod tests {
             sentence.contains("\"asu upgrade --version-to 25.12.0 --force\""),
             "{sentence}"
         );
+    }
+
+    #[test]
+    fn nothing_of_another_device_is_offered_for_installing() {
+        let given = ["--device", "x86/64:generic"].map(str::to_owned);
+        let said = Said {
+            given: &given,
+            ..Said::default()
+        };
+        for verdict in [
+            Verdict::Current,
+            Verdict::Upgrade,
+            Verdict::Rebuild,
+            Verdict::Downgrade,
+        ] {
+            assert_eq!(
+                conclusion(&plan(verdict, &[]), said),
+                "OpenWrt 25.12.0 is there for that device; nothing of it is installed here."
+            );
+        }
+        let sentence = conclusion(&plan(Verdict::Blocked, &["b"]), said);
+        let command = "\"asu check --device x86/64:generic --ignore b\"";
+        assert!(sentence.contains(command), "{sentence}");
     }
 }

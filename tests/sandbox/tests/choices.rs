@@ -316,6 +316,8 @@ fn another_device_gets_its_own_drivers() {
     assert!(has("tcpdump") && has("luci"), "{asked:?}");
     assert!(has("kmod-e1000") && !has("kmod-ath9k"), "{asked:?}");
     asu(&router, &["upgrade", "--device", "x86/64:generic"]).refused(2, "does not go with");
+    let ended = asu(&router, &["check", "--device", "x86/64:generic"]);
+    assert!(!ended.stdout.contains("asu upgrade"), "{ended:?}");
 }
 
 /// A PC's own profile is called `generic` whatever its board says; without it, its drivers would
