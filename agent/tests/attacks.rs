@@ -59,7 +59,6 @@ fn dripping(start: &'static str) -> String {
 
 fn image(client: &Client, folder: &Path) -> Error {
     let built = Built {
-        hash: "00".to_owned(),
         bin_dir: "00".to_owned(),
         image: ImageFile {
             name: "a.bin".to_owned(),

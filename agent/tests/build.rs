@@ -101,8 +101,10 @@ fn a_build_goes_through_its_phases() {
 fn a_build_that_is_there_already_is_taken_at_once() {
     let server = in_turn(vec![Reply::recorded("079")]);
     let (finished, told) = wait(&server, &hurry());
-    assert!(finished.is_ok());
-    assert_eq!((server.lines().len(), told.len()), (1, 1));
+    assert_eq!((server.lines().len(), told.len()), (1, 2));
+    // Its name is told all the same.
+    assert_eq!(told[1].request_hash, Some(finished.unwrap().request_hash));
+    assert!(told[1].request_hash.as_ref().unwrap().len() > 60);
 }
 
 #[test]

@@ -140,7 +140,6 @@ fn an_image_arrives_through_fifty_cuts() {
     let client = Client::with_patience(&url, &Options::default(), patience).unwrap();
     let sha256 = Sha256::digest(content.as_slice());
     let built = Built {
-        hash: "613c".to_owned(),
         bin_dir: "613c".to_owned(),
         image: ImageFile {
             name: "a.bin".to_owned(),

@@ -41,7 +41,6 @@ fn built(content: &[u8]) -> Built {
         ..ImageFile::default()
     };
     Built {
-        hash: "613c".to_owned(),
         bin_dir: "613c".to_owned(),
         image,
         finished: Finished::default(),

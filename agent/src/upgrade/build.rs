@@ -75,8 +75,6 @@ impl Pace {
 /// A finished build and the image that is for this router.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The server's name for the request.
-    pub hash: String,
     /// Folder of the image below `/store/`.
     pub bin_dir: String,
     /// The image.
@@ -128,6 +126,12 @@ pub fn wait_on(
             BuildState::Done(mut finished) => {
                 if finished.request_hash.is_empty() {
                     finished.request_hash = hash;
+                } else if hash.is_empty() {
+                    // Built before, and there at once: nothing was told of it yet.
+                    watcher.progress(Progress {
+                        request_hash: Some(finished.request_hash.clone()),
+                        ..Progress::default()
+                    });
                 }
                 return Ok(*finished);
             }
@@ -218,7 +222,6 @@ impl Built {
         let plain_folder = finished.bin_dir.split('/').all(is_plain_name);
         check_plain("bin_dir", &finished.bin_dir, plain_folder)?;
         Ok(Built {
-            hash: finished.request_hash.clone(),
             bin_dir: finished.bin_dir.clone(),
             image,
             finished,
