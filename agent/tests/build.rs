@@ -188,6 +188,29 @@ fn a_server_that_wants_to_be_left_alone_is_or_is_given_up() {
     );
 }
 
+/// What an answer with these headers says of the time until the next question.
+fn left_alone(headers: &[(&str, &str)]) -> Option<u64> {
+    let server = in_turn(vec![Reply::with_headers(503, headers, "{}")]);
+    let error = wait(&server, &hurry()).0.unwrap_err();
+    assert_eq!(error.kind, Kind::Overloaded);
+    error.retry_after
+}
+
+#[test]
+fn a_server_may_say_by_date_how_long_it_wants_to_be_left_alone() {
+    let retry = ("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT");
+    // This machine's clock is years ahead of both dates.
+    let date = ("Date", "Fri, 31 Dec 1999 23:54:58 GMT");
+    assert_eq!(left_alone(&[date, retry]), Some(301));
+    assert_eq!(left_alone(&[("date", retry.1), retry]), Some(0));
+    let later = ("Date", "Sat, 01 Jan 2000 00:00:01 GMT");
+    assert_eq!(left_alone(&[later, retry]), Some(0), "never less than none");
+    assert_eq!(left_alone(&[retry]), Some(0), "by the router's clock");
+    let far = ("Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT");
+    assert!(left_alone(&[far]).unwrap() > 1 << 32);
+    assert_eq!(left_alone(&[("Retry-After", "soon"), date]), None);
+}
+
 #[test]
 fn a_long_queue_costs_the_server_little() {
     let asked = AtomicUsize::new(0);

@@ -1,6 +1,7 @@
 //! HTTP to an upgrade server: time-outs, redirects, certificates.
 
 mod address;
+mod date;
 mod line;
 mod message;
 mod tls;
@@ -129,8 +130,16 @@ impl Answer {
         self.header("Content-Length")?.parse().ok()
     }
 
+    /// For how many seconds the server wants to be left alone. It may say a date (RFC 9110, 10.2.3):
+    /// that is held against the answer's own, since this router's clock may be wrong.
     pub(super) fn retry_after(&self) -> Option<u64> {
-        self.header("Retry-After")?.parse().ok()
+        let text = self.header("Retry-After")?;
+        text.parse().ok().or_else(|| {
+            let sent = self.header("Date").and_then(date::seconds);
+            let sent = sent.or_else(|| Some(now()).filter(|now| clock_is_plausible(*now)))?;
+            // What is over already is no wait.
+            Some(u64::try_from(date::seconds(text)? - sent).unwrap_or(0))
+        })
     }
 
     pub(super) fn is_web_page(&self) -> bool {
