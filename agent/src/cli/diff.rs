@@ -80,24 +80,26 @@ fn plan_for(agent: &mut Agent, version: &str, options: &Options) -> Result<Plan,
     agent.call("check", &choice)
 }
 
-/// What is installed once a plan has been carried out.
+/// What is installed once a plan has been carried out. Of a name that is said more than once the last
+/// version counts: a request without versions has none of the new names.
 fn after(installed: &Packages, plan: &Plan) -> Packages {
     let changes = &plan.packages;
     let gone = changes.gone.iter().map(|gone| gone.name.as_str());
     let renamed = changes.renamed.iter().map(|renamed| renamed.from.as_str());
     let goes: Names<'_> = gone.chain(renamed).collect();
+    let request = plan.request.as_ref();
+    let versions = request.map(|request| &request.packages_versions);
+    let renamed = changes.renamed.iter().map(|renamed| {
+        let version = versions.and_then(|versions| versions.get(&renamed.to));
+        (renamed.to.clone(), version.cloned().unwrap_or_default())
+    });
+    let mut packages: Vec<(String, String)> = renamed.collect();
     let stays = installed.iter().filter(|(name, _)| !goes.has(name));
-    let mut packages: Vec<(String, String)> = stays.cloned().collect();
+    packages.extend(stays.cloned());
     let changed = changes.upgrade.iter().chain(&changes.downgrade);
     packages.extend(changed.map(|change| (change.name.clone(), change.to.clone())));
     let new = changes.new.iter();
     packages.extend(new.map(|new| (new.name.clone(), new.version.clone())));
-    let request = plan.request.as_ref();
-    let versions = request.map(|request| &request.packages_versions);
-    packages.extend(changes.renamed.iter().map(|renamed| {
-        let version = versions.and_then(|versions| versions.get(&renamed.to));
-        (renamed.to.clone(), version.cloned().unwrap_or_default())
-    }));
     packages.into()
 }
 
@@ -126,7 +128,7 @@ fn compare(before: &Packages, after: &Packages) -> PackageChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::VersionChange;
+    use crate::api::{Renamed, RequestBody, VersionChange};
 
     fn packages(list: &[(&str, &str)]) -> Packages {
         let owned = |(name, version): &(&str, &str)| ((*name).to_owned(), (*version).to_owned());
@@ -153,5 +155,59 @@ mod tests {
         assert_eq!(changes.gone[0].name, "d");
         assert_eq!((changes.gone.len(), changes.new.len()), (1, 1));
         assert_eq!(compare(&after, &after), PackageChanges::default());
+    }
+
+    /// A plan that renames, asked for with these versions.
+    fn renaming(names: &[(&str, &str)], versions: &[(&str, &str)]) -> Plan {
+        let renamed = names.iter().map(|(from, to)| Renamed {
+            from: (*from).to_owned(),
+            to: (*to).to_owned(),
+        });
+        Plan {
+            packages: PackageChanges {
+                renamed: renamed.collect(),
+                ..PackageChanges::default()
+            },
+            request: Some(RequestBody {
+                packages_versions: packages(versions),
+                ..RequestBody::default()
+            }),
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_an_old_one_and_a_new_one() {
+        let installed = packages(&[("a", "1"), ("b", "1"), ("x", "1")]);
+        let chain = renaming(&[("a", "b"), ("b", "c")], &[("b", "2"), ("c", "3")]);
+        let moved = after(&installed, &chain);
+        assert_eq!(moved, packages(&[("b", "2"), ("c", "3"), ("x", "1")]));
+        let changes = compare(&installed, &moved);
+        assert_eq!(changes.gone[0].name, "a");
+        let up = &changes.upgrade[0];
+        assert_eq!((&*up.name, &*up.from, &*up.to), ("b", "1", "2"));
+        assert_eq!(
+            (&*changes.new[0].name, &*changes.new[0].version),
+            ("c", "3")
+        );
+        let numbers = [&changes.gone, &changes.new].map(Vec::len);
+        assert_eq!((numbers, changes.upgrade.len()), ([1, 1], 1));
+        let exchanged = renaming(&[("a", "b"), ("b", "a")], &[("a", "3"), ("b", "2")]);
+        assert_eq!(
+            after(&installed, &exchanged),
+            packages(&[("a", "3"), ("b", "2"), ("x", "1")])
+        );
+    }
+
+    #[test]
+    fn the_version_of_a_new_name_may_be_unknown() {
+        let installed = packages(&[("a", "1"), ("b", "1"), ("d", "1")]);
+        let mut plan = renaming(&[("a", "b"), ("d", "e")], &[]);
+        // b is there already, and stays as it is.
+        let expected = packages(&[("b", "1"), ("e", "")]);
+        assert_eq!(after(&installed, &plan), expected);
+        plan.packages.compare("b", "1", "2");
+        let expected = packages(&[("b", "2"), ("e", "")]);
+        assert_eq!(after(&installed, &plan), expected);
     }
 }
