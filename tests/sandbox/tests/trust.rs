@@ -339,15 +339,26 @@ fn with_sum(server: &dyn Fn() -> proxy::Response, sum: Value) -> Reply {
     Reply::json(200, &build)
 }
 
+/// The option that makes so many of them necessary.
+fn needed(count: &str) -> [(&str, &str); 1] {
+    [("rebuilders_required", count)]
+}
+
+/// A world, another one that makes images of the same content (their sums without the signature are
+/// equal), a router of the first, and a proxy before the second.
+fn with_rebuilder() -> (World, World, Router, Proxy) {
+    let (world, second) = (good_world(), world());
+    let router = router(&world.url(), None);
+    let proxy = Proxy::before(&second.url());
+    (world, second, router, proxy)
+}
+
 /// Each is asked by a router that signs for nothing, with and without the others' consent needed.
 #[test]
 fn rebuilders_that_lie_fail_or_lead_astray() {
     use CheckResult::{Skipped, Warning};
     type Lie = fn(&proxy::Request, &dyn Fn() -> proxy::Response) -> Reply;
-    // Other images of the same content: the sums without the signature are equal.
-    let (world, second) = (good_world(), common::world());
-    let router = router(&world.url(), None);
-    let proxy = Proxy::before(&second.url());
+    let (world, _second, router, proxy) = with_rebuilder();
     let cases: [(&str, Lie, CheckResult, &str); 9] = [
         (
             "another sum",
@@ -426,12 +437,7 @@ fn rebuilders_that_lie_fail_or_lead_astray() {
         assert!(check.detail.contains(words), "{what}: {check:?}");
         assert!(!check.detail.contains(['\u{1b}', '\u{202e}']), "{check:?}");
         assert!(check.detail.ends_with(['.', '?']) && !check.detail.ends_with("?."));
-        configure(
-            &router,
-            &world.url(),
-            &[&url],
-            &[("rebuilders_required", "1")],
-        );
+        configure(&router, &world.url(), &[&url], &needed("1"));
         let status = download(&router);
         assert_eq!(error(&status).kind, Kind::Signature, "{what}");
         assert!(error(&status).message.contains("0 of 1"), "{what}");
@@ -446,9 +452,7 @@ fn rebuilders_that_lie_fail_or_lead_astray() {
 /// What counts is that it agrees, not that it has time for us at once.
 #[test]
 fn a_rebuilder_that_is_busy_is_asked_again() {
-    let (world, second) = (good_world(), common::world());
-    let router = router(&world.url(), None);
-    let busy = Proxy::before(&second.url());
+    let (world, _second, router, busy) = with_rebuilder();
     let url = busy.url();
     let refused = AtomicBool::new(false);
     busy.set(
@@ -457,12 +461,7 @@ fn a_rebuilder_that_is_busy_is_asked_again() {
             false => Reply::Pass,
         },
     );
-    configure(
-        &router,
-        &world.url(),
-        &[&url],
-        &[("rebuilders_required", "1")],
-    );
+    configure(&router, &world.url(), &[&url], &needed("1"));
     let status = download(&router);
     assert_eq!(outcome(&status, "rebuilders"), Ok(CheckResult::Pass));
     let asked = busy.requests();
@@ -471,12 +470,9 @@ fn a_rebuilder_that_is_busy_is_asked_again() {
 
 #[test]
 fn a_rebuilder_that_hangs_holds_up_nobody_who_has_enough_and_no_cancel() {
-    let (world, second) = (good_world(), common::world());
-    let router = router(&world.url(), None);
-    let hanging = Proxy::before(&second.url());
+    let (world, second, router, hanging) = with_rebuilder();
     hanging.set(|_, _| Reply::Hold);
     let (hung, good) = (hanging.url(), second.url());
-    let needed = |count| [("rebuilders_required", count)];
     configure(&router, &world.url(), &[&hung, &good], &needed("1"));
     let status = download(&router);
     assert_eq!(outcome(&status, "rebuilders"), Ok(CheckResult::Pass));
