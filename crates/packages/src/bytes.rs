@@ -107,14 +107,40 @@ pub(crate) fn ahead<'t>(text: &'t [u8], end: &[u8]) -> Option<&'t [u8]> {
     same(own, end).then_some(rest)
 }
 
-/// What stands before the first byte of one of these kinds.
+/// What stands before the first byte of one of these kinds, which are all but those that lines begin with.
 #[inline(never)] // It is small, but called all over the plugin.
 pub(crate) fn until(text: &[u8], kinds: u8) -> &[u8] {
-    let mut len = 0;
+    let mut len = begins_ordinary(text);
     while text.get(len).is_some_and(|&byte| !is(byte, kinds)) {
         len += 1;
     }
     text.get(..len).unwrap_or(text)
+}
+
+/// How many ordinary bytes a text begins with at least: letters, digits and what stands between them in names
+/// and versions, which are of no kind. The plugin has no room for finding that out.
+#[cfg(not(feature = "std"))]
+fn begins_ordinary(_: &[u8]) -> usize {
+    0
+}
+
+/// The same, a word at a time.
+#[cfg(feature = "std")]
+fn begins_ordinary(text: &[u8]) -> usize {
+    const ONES: usize = usize::MAX / 255;
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = usize::from_ne_bytes(*word);
+        // The highest bit of each byte that is above a limit, as long as all are ASCII.
+        let above = |limit: u8| word.wrapping_add(ONES * (0x7f - limit) as usize);
+        let others = word | word.wrapping_sub(ONES * b'-' as usize) | above(b'{');
+        let signs = above(b';') & !above(b'@');
+        if (others | signs) & (ONES << 7) != 0 {
+            break;
+        }
+        rest = after;
+    }
+    text.len() - rest.len()
 }
 
 /// What stands before the first such byte, found a word at a time.
@@ -151,6 +177,42 @@ mod tests {
         assert!(all(NOT_IN_LIST).eq(all(NOT_IN_WORD).filter(|byte| !b" \t".contains(byte))));
         assert_eq!(few(BEGINS_APK), b"ADPVgp");
         assert_eq!(few(BEGINS_OPKG), b"ADPSV");
+    }
+
+    #[test]
+    fn texts_are_ordered_as_ever() {
+        let texts: alloc::vec::Vec<&[u8]> = (0..30)
+            .map(|len| &b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"[..len])
+            .collect();
+        for a in &texts {
+            for b in &texts {
+                assert_eq!(order(a, b), a.cmp(b));
+                for at in 0..b.len() {
+                    for byte in [b'`', b'b', 0, 0xff] {
+                        let mut other = b.to_vec();
+                        other[at] = byte;
+                        assert_eq!(order(a, &other), (**a).cmp(&other), "{a:?} {other:?}");
+                        assert_eq!(order(&other, a), other.as_slice().cmp(a), "{other:?} {a:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_passed_over_only_where_no_byte_is_of_a_kind() {
+        for kinds in [SPACE, COMMA, ENDS_NAME, NOT_IN_WORD, NOT_IN_LIST] {
+            for byte in 0..=255 {
+                for at in 0..24 {
+                    for ordinary in [b'-', b';', b'A', b'z'] {
+                        let mut text = [ordinary; 24];
+                        text[at] = byte;
+                        let expected = if is(byte, kinds) { at } else { 24 };
+                        assert_eq!(until(&text, kinds).len(), expected, "{text:?} {kinds}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Installed {
 #[derive(Clone, Copy, Debug)]
 pub struct Package<'a> {
     set: &'a Installed,
+    /// The set's, which is ASCII: looked at once instead of field by field.
+    text: &'a str,
     entry: &'a Entry,
 }
 
@@ -64,9 +66,9 @@ impl Installed {
 
     /// Every installed package, in the database's order, virtual ones too.
     pub fn packages(&self) -> impl ExactSizeIterator<Item = Package<'_>> + Clone + '_ {
-        self.entries
-            .iter()
-            .map(move |entry| Package { set: self, entry })
+        let (set, text) = (self, text_of(&self.text));
+        let entries = self.entries.iter();
+        entries.map(move |entry| Package { set, text, entry })
     }
 
     /// The packages somebody asked for, virtual ones left out. With apk these are the packages
@@ -159,24 +161,31 @@ fn ask(text: &Text, list: &[u8], asked: &mut Vec<Entry>) -> Result<(), Fault> {
 }
 
 impl<'a> Package<'a> {
+    fn field(&self, field: usize) -> &'a str {
+        let Span { start, len } = self.entry.fields[field];
+        let begin = start as usize;
+        let text = self.text.get(begin..begin + len as usize);
+        text.unwrap_or_default()
+    }
+
     /// The name as the database has it, with its ABI suffix: `libubox20260213`.
     pub fn name(&self) -> &'a str {
-        text_of(self.entry.fields[NAME].get(&self.set.text))
+        self.field(NAME)
     }
 
     /// The name without ABI suffix, as the upgrade server knows it: `libubox`.
     pub fn bare_name(&self) -> &'a str {
-        text_of(self.entry.fields[BARE].get(&self.set.text))
+        self.field(BARE)
     }
 
     /// The version: `2026.02.13~1aa36ee7-r1`.
     pub fn version(&self) -> &'a str {
-        text_of(self.entry.fields[VERSION].get(&self.set.text))
+        self.field(VERSION)
     }
 
     /// The architecture; empty where the database has none.
     pub fn arch(&self) -> &'a str {
-        text_of(self.entry.fields[ARCH].get(&self.set.text))
+        self.field(ARCH)
     }
 
     /// The further names it answers to, with their versions.

@@ -125,9 +125,39 @@ pub(crate) fn padding(length: usize) -> usize {
 /// A C string with its terminator: what stands before the first NUL, which is what C programs see of it.
 pub(crate) fn text(data: &[u8]) -> Option<&[u8]> {
     match data.split_last() {
-        Some((0, _)) => data.split(|byte| *byte == 0).next(),
+        Some((0, _)) => before_nul(data),
         _ => None,
     }
+}
+
+/// What stands before the first NUL, of which there is one. The plugin has no room for a faster way.
+#[cfg(not(feature = "serde"))]
+fn before_nul(text: &[u8]) -> Option<&[u8]> {
+    text.split(|byte| *byte == 0).next()
+}
+
+/// The same, found a word at a time; most texts have it at their end.
+#[cfg(feature = "serde")]
+fn before_nul(text: &[u8]) -> Option<&[u8]> {
+    const ONES: usize = usize::MAX / 255;
+    let has_nul = |word: &[u8; size_of::<usize>()]| {
+        let word = usize::from_ne_bytes(*word);
+        word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+    };
+    let (_, text) = text.split_last()?;
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        if has_nul(word) {
+            break;
+        }
+        rest = after;
+    }
+    // The last word has a part of the one before it.
+    if rest.len() < size_of::<usize>() && text.last_chunk().is_some_and(|word| !has_nul(word)) {
+        return Some(text);
+    }
+    let last = rest.iter().position(|byte| *byte == 0);
+    text.get(..text.len() - rest.len() + last.unwrap_or(rest.len()))
 }
 
 fn word(bytes: &[u8]) -> Option<u32> {
