@@ -48,8 +48,8 @@ impl<'a> Found<'a> {
 /// of 10,000 names some hundred matter, and looking up the rest would be a third of the work.
 struct Filter(Vec<u64>);
 
-/// Of each of the names asked about; then of 16 others one is looked up for nothing.
-const BITS_A_NAME: usize = 16;
+/// Of each of the names asked about; then of 64 others one is looked up for nothing.
+const BITS_A_NAME: usize = 64;
 
 impl Filter {
     fn of(names: &Names<'_>) -> Self {

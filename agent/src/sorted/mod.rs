@@ -300,6 +300,24 @@ impl<'a> Index<'a> {
         start..end(&self.0, start, &|(other, _)| order(other, name).is_le())
     }
 
+    /// With the pairs of another one.
+    pub fn and(self, other: Index<'a>) -> Index<'a> {
+        let mut pairs = Vec::with_capacity(self.len() + other.len());
+        let (mut these, mut those) = (
+            self.0.into_iter().peekable(),
+            other.0.into_iter().peekable(),
+        );
+        while let (Some(this), Some(that)) = (these.peek(), those.peek()) {
+            let next = match in_order(this, that) {
+                true => these.next(),
+                false => those.next(),
+            };
+            pairs.extend(next);
+        }
+        pairs.extend(these.chain(those));
+        Index(pairs, Finger::default())
+    }
+
     /// Each name's last place, in the order of names.
     fn last_places(mut self) -> Vec<usize> {
         self.0.dedup_by(|later, former| {
@@ -321,12 +339,32 @@ impl<'a> Deref for Index<'a> {
     }
 }
 
-/// In any order. All that is sorted is sorted here.
+/// In any order. All that is sorted is sorted here: what stands in order is merged. apk writes its packages
+/// by name, so that a list is made of few such pieces; the standard library's sort looks for none where it
+/// is built for size.
 impl<'a> From<Vec<(&'a str, usize)>> for Index<'a> {
-    fn from(mut pairs: Vec<(&'a str, usize)>) -> Self {
-        pairs.sort_by(|(a, at), (b, behind)| order(a, b).then(at.cmp(behind)));
-        Index(pairs, Finger::default())
+    fn from(pairs: Vec<(&'a str, usize)>) -> Self {
+        let pieces = pairs.chunk_by(in_order);
+        let mut pieces: Vec<Index<'_>> = pieces
+            .map(|piece| Index(piece.to_vec(), Finger::default()))
+            .collect();
+        while pieces.len() > 1 {
+            let mut those = pieces.into_iter();
+            let mut merged = Vec::new();
+            while let Some(this) = those.next() {
+                merged.push(match those.next() {
+                    Some(that) => this.and(that),
+                    None => this,
+                });
+            }
+            pieces = merged;
+        }
+        pieces.pop().unwrap_or_default()
     }
+}
+
+fn in_order((a, at): &(&str, usize), (b, behind): &(&str, usize)) -> bool {
+    order(a, b).then(at.cmp(behind)).is_le()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The packages of the router that is measured.
 
 use sandbox::Error;
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -16,10 +15,10 @@ pub fn count(root: &Path) -> Result<u64, Error> {
 }
 
 /// Installs names of an index, in an older version, until there are so many packages. Every other
-/// one was asked for by name; each needs the one before it.
+/// one was asked for by name; each needs the one before it. As apk writes them, in the order of names.
 pub fn grow(root: &Path, index: &[String], packages: usize) -> Result<(), Error> {
-    let mut database = fs::read_to_string(root.join(DATABASE))?;
-    let mut world = fs::read_to_string(root.join(WORLD))?;
+    let database = fs::read_to_string(root.join(DATABASE))?;
+    let world = fs::read_to_string(root.join(WORLD))?;
     let there = names(&database);
     let missing = packages.saturating_sub(there.len());
     let new: Vec<&String> = index
@@ -30,18 +29,33 @@ pub fn grow(root: &Path, index: &[String], packages: usize) -> Result<(), Error>
     if new.len() < missing {
         return Err(format!("the index has too few names for {packages} packages").into());
     }
+    let mut records: BTreeMap<&str, String> = database
+        .split_inclusive("\n\n")
+        .map(|record| (name(record), record.to_owned()))
+        .collect();
+    let mut wanted: BTreeSet<&str> = world.lines().collect();
     let mut before = "libc";
     for (at, name) in new.into_iter().enumerate() {
-        // Writing into a string does not fail.
-        let _ = write!(database, "P:{name}\nV:0.1-r1\nA:mips_24kc\nD:{before}\n\n");
+        let record = format!("P:{name}\nV:0.1-r1\nA:mips_24kc\nD:{before}\n\n");
+        records.insert(name, record);
         if at % 2 == 0 {
-            let _ = writeln!(world, "{name}");
+            wanted.insert(name);
         }
         before = name;
     }
-    fs::write(root.join(DATABASE), database)?;
-    fs::write(root.join(WORLD), world)?;
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    fs::write(
+        root.join(DATABASE),
+        records.into_values().collect::<String>(),
+    )?;
+    fs::write(root.join(WORLD), wanted.join("\n") + "\n")?;
     Ok(())
+}
+
+/// Of a record.
+fn name(record: &str) -> &str {
+    let mut names = record.lines().filter_map(|line| line.strip_prefix("P:"));
+    names.next().unwrap_or_default()
 }
 
 fn names(database: &str) -> BTreeSet<String> {
@@ -65,13 +79,14 @@ mod tests {
         grow(root.path(), &index, 4).unwrap();
         assert_eq!(count(root.path()).unwrap(), 4);
         let database = fs::read_to_string(root.path().join(DATABASE)).unwrap();
+        assert!(database.starts_with("P:a\nV:0.1-r1\nA:mips_24kc\nD:libc\n\nP:b\n"));
         assert!(
-            database.ends_with("P:c\nV:0.1-r1\nA:mips_24kc\nD:a\n\n"),
+            database.ends_with("P:c\nV:0.1-r1\nA:mips_24kc\nD:a\n\nP:libc\nV:1\n\n"),
             "{database}"
         );
         assert_eq!(
             fs::read_to_string(root.path().join(WORLD)).unwrap(),
-            "b\na\n"
+            "a\nb\n"
         );
         assert!(grow(root.path(), &index, 9).is_err());
     }

@@ -60,19 +60,18 @@ impl Part {
 impl<'a> Present<'a> {
     pub fn new(installed: &'a Installed) -> Self {
         let all: Vec<Package<'_>> = installed.packages().collect();
-        let mut names = Vec::new();
+        let names: Vec<(&str, usize)> = all.iter().map(|package| package.name).zip(0..).collect();
+        let mut others = Vec::new();
         for (place, package) in all.iter().enumerate() {
-            names.push((package.name, place));
             if !package.abi_name.is_empty() {
-                names.push((package.abi_name, place));
+                others.push((package.abi_name, place));
             }
-            names.extend(package.provides.iter().map(|name| (name, place)));
+            others.extend(package.provides.iter().map(|name| (name, place)));
         }
-        let places = all.iter().map(|package| package.name).zip(0..);
         let mut present = Present {
-            packages: places.collect(),
+            packages: names.iter().copied().collect(),
             all,
-            bearers: Index::from(names),
+            bearers: Index::from(names).and(Index::from(others)),
             numbers: Vec::new(),
             needs: Vec::new(),
             needs_of: Vec::new(),
