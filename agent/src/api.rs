@@ -3,11 +3,14 @@
 //! Shapes and words are those of design section 3 and 5 (docs/ubus.md describes them for callers).
 //! Times are seconds since 1970, sizes are bytes.
 
-use crate::error::Error;
-use crate::json::{Decode, Encode};
+mod changes;
+
+use crate::error::{Error, Kind};
+use crate::json::{self, Decode, Encode, Kept, Out, Unexpected, Value};
 use crate::sorted::Map;
+use crate::text::{clean_answer, is_clean_json};
+pub use changes::{VersionChange, VersionChanges};
 use std::cmp::Ordering;
-use std::rc::Rc;
 
 /// The answer of `packagelist`.
 #[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
@@ -266,7 +269,7 @@ pub struct Check {
     /// When it was asked for.
     pub at: i64,
     /// What came of it …
-    pub plan: Option<Rc<Plan>>,
+    pub plan: Option<KeptPlan>,
     /// … or why nothing did.
     pub error: Option<Error>,
 }
@@ -413,6 +416,57 @@ pub struct Plan {
     pub request: Option<RequestBody>,
 }
 
+/// A plan on its way to those who asked: the daemon looks at its outline and passes on the whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeptPlan {
+    /// What it comes to.
+    pub outline: Outline,
+    whole: Kept<Plan>,
+}
+
+impl KeptPlan {
+    /// Makes sure that it can be passed on as it is; `text` is the JSON that it was read from.
+    pub fn clean(&mut self, text: &[u8]) -> Result<(), Error> {
+        if is_clean_json(text) {
+            self.whole.keep_text(text);
+            return Ok(());
+        }
+        let cleaned = clean_answer(json::to_bus(self)?);
+        let cleaned = cleaned.map_err(|full| Error::new(Kind::Internal, full.to_string()))?;
+        *self = json::from_bus(&cleaned)?;
+        Ok(())
+    }
+
+    /// All of it.
+    pub fn read(&self) -> Result<Plan, Error> {
+        Ok(self.whole.read()?)
+    }
+}
+
+impl Decode for KeptPlan {
+    fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
+        self.outline.decode(value)?;
+        self.whole.decode(value)
+    }
+}
+
+impl Encode for KeptPlan {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        self.whole.encode(name, out);
+    }
+}
+
+/// What a [`Plan`] comes to.
+#[derive(Clone, Debug, Default, PartialEq, Decode)]
+pub struct Outline {
+    /// What runs now.
+    pub running: Release,
+    /// What would run.
+    pub target: Target,
+    /// In one word.
+    pub verdict: Verdict,
+}
+
 /// The release a plan leads to.
 #[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct Target {
@@ -448,9 +502,9 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Decode, Encode)]
 pub struct PackageChanges {
     /// Newer versions.
-    pub upgrade: Vec<VersionChange>,
+    pub upgrade: VersionChanges,
     /// Older versions.
-    pub downgrade: Vec<VersionChange>,
+    pub downgrade: VersionChanges,
     /// Packages that come.
     pub new: Vec<NamedVersion>,
     /// Packages that go.
@@ -469,23 +523,8 @@ impl PackageChanges {
             Ordering::Greater => &mut self.downgrade,
             Ordering::Equal => return,
         };
-        changes.push(VersionChange {
-            name: name.to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
-        });
+        changes.push(name, from, to);
     }
-}
-
-/// A package whose version changes.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Decode, Encode)]
-pub struct VersionChange {
-    /// Package.
-    pub name: String,
-    /// Installed version.
-    pub from: String,
-    /// The target's version.
-    pub to: String,
 }
 
 /// A package and its version.
@@ -576,4 +615,52 @@ pub struct RequestBody {
     pub repository_keys: Vec<String>,
     /// Who asks: `asu/0.1.0`.
     pub client: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(plan: &Plan) -> (KeptPlan, String) {
+        let text = json::text(plan).unwrap();
+        let mut kept: KeptPlan = json::from_text(text.as_bytes()).unwrap();
+        kept.clean(text.as_bytes()).unwrap();
+        (kept, text)
+    }
+
+    #[test]
+    fn a_kept_plan_is_clean_whatever_it_said() {
+        let request = RequestBody {
+            defaults: Some("echo \u{1b}[2J\n".to_owned()),
+            ..RequestBody::default()
+        };
+        let plan = Plan {
+            server: "http://a\u{1b}[2J/".to_owned(),
+            notes: vec!["turned \u{202e} round".to_owned()],
+            request: Some(request.clone()),
+            ..Plan::default()
+        };
+        let (kept, text) = kept(&plan);
+        let read = kept.read().unwrap();
+        assert_eq!(read.server, "http://a [2J/");
+        assert_eq!(read.notes, ["turned \u{fffd} round"]);
+        // The owner's own script is what will be sent.
+        assert_eq!(read.request, Some(request));
+        let again = json::text(&kept).unwrap();
+        assert!(again != text && !again.contains('\u{202e}'), "{again}");
+    }
+
+    #[test]
+    fn a_kept_plan_is_what_it_was() {
+        let plan = Plan {
+            verdict: Verdict::Upgrade,
+            notes: vec!["nothing".to_owned()],
+            ..Plan::default()
+        };
+        let (kept, text) = kept(&plan);
+        assert_eq!(kept.outline.verdict, Verdict::Upgrade);
+        assert_eq!(kept.read().unwrap(), plan);
+        assert_eq!(json::text(&kept).unwrap(), text);
+        assert_eq!(json::to_bus(&kept).unwrap(), json::to_bus(&plan).unwrap());
+    }
 }

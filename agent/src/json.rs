@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind};
 pub use data::{
-    list, only_field, Data, Decode, Encode, Fields, Joined, Object, Out, Unexpected, Value,
+    list, only_field, Data, Decode, Encode, Fields, Joined, Kept, Object, Out, Unexpected, Value,
 };
 
 fn not_understood(error: &dyn std::fmt::Display) -> Error {
@@ -14,9 +14,15 @@ fn not_understood(error: &dyn std::fmt::Display) -> Error {
     )
 }
 
+impl From<Unexpected> for Error {
+    fn from(error: Unexpected) -> Error {
+        not_understood(&error)
+    }
+}
+
 /// What a value says.
 pub fn read<T: Decode + Default>(value: Value<'_>) -> Result<T, Error> {
-    data::read(value).map_err(|error| not_understood(&error))
+    Ok(data::read(value)?)
 }
 
 /// What a bus message says.

@@ -6,6 +6,7 @@
 //! LuCI makes text nodes of all it gets; that is what keeps HTML out there.
 
 use crate::json::{Fields, Value};
+use data::is_printable;
 use firmware::steers;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
@@ -16,10 +17,18 @@ const WORDS_LIMIT: usize = 400;
 
 /// The same text on one line, without characters that do something instead of being shown.
 pub fn line(text: &str) -> String {
-    if is_plain(text) || text.chars().all(|c| harmless(c) == c) {
+    if is_printable(text.as_bytes()) || text.chars().all(|c| harmless(c) == c) {
         return text.to_owned();
     }
     text.chars().map(harmless).collect()
+}
+
+/// Adds the same text to a line.
+pub fn append_line(line: &mut String, text: &str) {
+    match is_printable(text.as_bytes()) {
+        true => line.push_str(text),
+        false => line.extend(text.chars().map(harmless)),
+    }
 }
 
 /// The same of some lines.
@@ -43,7 +52,7 @@ pub fn clean(text: &str) -> String {
 
 /// JSON that means the same, but can be looked at.
 pub fn json(text: &str) -> String {
-    if is_plain(text) {
+    if is_printable(text.as_bytes()) {
         return text.to_owned();
     }
     let mut escaped = String::with_capacity(text.len());
@@ -67,6 +76,12 @@ pub fn say(sentence: &dyn Display) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
+/// Whether a JSON text has nothing in any of its strings that would have to be cleaned. It is asked of
+/// the text as a whole: of each string by itself that is ten times the work.
+pub fn is_clean_json(text: &[u8]) -> bool {
+    is_printable(text) && !text.contains(&b'\\')
+}
+
 /// Cleans all texts of an answer on the bus. A script of the owner's own (`defaults` of a request)
 /// stays as it is: it is what will be sent. [`Full`] where it is too large for the bus then.
 pub fn clean_answer(answer: Vec<u8>) -> Result<Vec<u8>, Full> {
@@ -84,11 +99,11 @@ pub fn clean_answer(answer: Vec<u8>) -> Result<Vec<u8>, Full> {
 fn is_clean(fields: Fields<'_>) -> bool {
     fields.flatten().all(|field| {
         let inside = match field.value {
-            Value::String(text) => is_plain(text),
+            Value::String(text) => is_printable(text),
             Value::Array(items) | Value::Table(items) => is_clean(items),
             _ => true,
         };
-        inside && is_plain(field.name)
+        inside && is_printable(field.name)
     })
 }
 
@@ -108,13 +123,6 @@ fn copy_clean(fields: Fields<'_>, out: &mut Writer<'_, Vec<u8>>) {
             Value::Null => out.null(name),
         }
     }
-}
-
-/// Printable ASCII, as nearly all names, versions and sentences are. Looking at bytes takes a
-/// fraction of what looking at characters takes.
-fn is_plain(text: impl AsRef<[u8]>) -> bool {
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~');
-    text.as_ref().iter().all(plain)
 }
 
 fn harmless(c: char) -> char {

@@ -8,7 +8,7 @@ mod stand_in;
 
 use asu::api::{DeviceInfo, Phase};
 use asu::error::{Error, Kind};
-use asu::job::{perform, Event, Order, Task};
+use asu::job::{perform, Order, Task, Told};
 use asu::paths::Paths;
 use asu::server::Patience;
 use asu::upgrade::Inputs;
@@ -177,7 +177,7 @@ const WAYS: [Way; 13] = [
 ];
 
 /// A job for these servers: its last word, and the server and the phases that it told.
-fn run(servers: &[String]) -> (Result<Event, Error>, String, Vec<Phase>) {
+fn run(servers: &[String]) -> (Result<Told, Error>, String, Vec<Phase>) {
     let mut inputs: Inputs = Case::read(CASE).inputs();
     inputs.settings.servers = servers.to_vec();
     inputs.choice.poll_interval = Some(1);
@@ -202,8 +202,8 @@ fn run(servers: &[String]) -> (Result<Event, Error>, String, Vec<Phase>) {
         ..Patience::default()
     };
     let (mut server, mut phases) = (String::new(), Vec::new());
-    let mut tell = |event: &Event| {
-        if let Event::Progress(progress) = event {
+    let mut tell = |event: &Told| {
+        if let Told::Progress(progress) = event {
             server = progress.server.clone().unwrap_or(server.clone());
             phases.extend(progress.phase.filter(|phase| phases.last() != Some(phase)));
         }
@@ -236,7 +236,7 @@ fn any_two_of_three_may_be_broken_in_any_way() {
                     let mut servers = broken.each_ref().map(StandIn::url).to_vec();
                     servers.insert(*place, well.url());
                     let (done, server, phases) = run(&servers);
-                    if !matches!(done, Ok(Event::Image(_))) || server != well.url() {
+                    if !matches!(done, Ok(Told::Image(_))) || server != well.url() {
                         let ways = (WAYS[*one].0, WAYS[*other].0);
                         faults
                             .lock()

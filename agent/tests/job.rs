@@ -8,7 +8,7 @@ mod stand_in;
 
 use asu::api::{DeviceInfo, Plan, Verdict};
 use asu::error::{Error, Kind};
-use asu::job::{Event, Order, Task};
+use asu::job::{Event, Order, Task, Told};
 use asu::upgrade::feeds::Feeds;
 use asu::upgrade::installed::{Installed, Package};
 use asu::upgrade::Inputs;
@@ -38,7 +38,7 @@ fn inputs(server: &StandIn) -> Inputs {
 }
 
 /// Runs the job, and returns what it said last.
-fn run(task: Task, inputs: Inputs) -> Event {
+fn run(task: Task, inputs: Inputs) -> Told {
     let order = Order {
         task,
         inputs,
@@ -72,12 +72,12 @@ fn run_with(order: &[u8]) -> Output {
 
 fn check(server: &StandIn) -> Plan {
     match run(Task::Check, inputs(server)) {
-        Event::Plan(plan) => (*plan).clone(),
+        Event::Plan(plan) => plan,
         other => panic!("{}", asu::json::text(&other).unwrap()),
     }
 }
 
-fn failed(event: Event) -> Error {
+fn failed(event: Told) -> Error {
     match event {
         Event::Failed(error) => error,
         other => panic!("{}", asu::json::text(&other).unwrap()),
@@ -213,7 +213,7 @@ fn prepared(reply: Reply, current: bool) -> (Plan, Vec<Request>) {
     };
     let asked = server.requests().into_iter();
     let asked = asked.filter(|request| request.path.contains("prepare"));
-    ((*plan).clone(), asked.collect())
+    (plan, asked.collect())
 }
 
 #[test]

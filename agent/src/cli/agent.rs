@@ -132,7 +132,7 @@ impl Own {
             Handled::Later(ticket) => loop {
                 let mut answers = self.engine.answers().into_iter();
                 if let Some((_, answer)) = answers.find(|(answered, _)| *answered == ticket) {
-                    return Ok(object::reply(&answer));
+                    return Ok(object::answer(&answer));
                 }
                 self.round()?;
             },

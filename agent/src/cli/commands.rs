@@ -94,7 +94,10 @@ fn check(agent: &mut Agent, options: &Options, output: &mut Output) -> Result<Ex
         output.line(&plan::conclusion(&found, Said::of(options)))?;
         own_feeds(&found, options, output)?;
     }
-    Ok(match found.verdict {
+    let verdict = found.verdict;
+    // The program ends; nobody needs the memory of a thousand names back one by one.
+    std::mem::forget(found);
+    Ok(match verdict {
         Verdict::Current => ExitCode::SUCCESS,
         Verdict::Blocked => ExitCode::from(BLOCKED),
         Verdict::Upgrade | Verdict::Rebuild | Verdict::Downgrade => ExitCode::from(AVAILABLE),
@@ -261,7 +264,7 @@ fn status(status: &Status, output: &mut Output) -> Result<ExitCode, Error> {
         output.line(&format!("The last check failed: {}", error.message))?;
     }
     if let Some(plan) = status.check.as_ref().and_then(|check| check.plan.as_ref()) {
-        output.line(&plan::conclusion(plan, Said::default()))?;
+        output.line(&plan::conclusion(&plan.read()?, Said::default()))?;
     }
     if let Some(upgrade) = &status.last_upgrade {
         past(upgrade, output)?;

@@ -96,8 +96,8 @@ fn after(installed: &Packages, plan: &Plan) -> Packages {
     let mut packages: Vec<(String, String)> = renamed.collect();
     let stays = installed.iter().filter(|(name, _)| !goes.has(name));
     packages.extend(stays.cloned());
-    let changed = changes.upgrade.iter().chain(&changes.downgrade);
-    packages.extend(changed.map(|change| (change.name.clone(), change.to.clone())));
+    let changed = changes.upgrade.iter().chain(changes.downgrade.iter());
+    packages.extend(changed.map(|change| (change.name.to_owned(), change.to.to_owned())));
     let new = changes.new.iter();
     packages.extend(new.map(|new| (new.name.clone(), new.version.clone())));
     packages.into()
@@ -128,7 +128,7 @@ fn compare(before: &Packages, after: &Packages) -> PackageChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Renamed, RequestBody, VersionChange};
+    use crate::api::{Renamed, RequestBody, VersionChanges};
 
     fn packages(list: &[(&str, &str)]) -> Packages {
         let owned = |(name, version): &(&str, &str)| ((*name).to_owned(), (*version).to_owned());
@@ -146,8 +146,7 @@ mod tests {
         ]);
         let after = packages(&[("a", "1.10"), ("b", "1"), ("c", "1"), ("e", "3")]);
         let changes = compare(&before, &after);
-        let names =
-            |list: &[VersionChange]| list.iter().map(|c| c.name.clone()).collect::<String>();
+        let names = |list: &VersionChanges| list.iter().map(|c| c.name).collect::<String>();
         assert_eq!(
             (names(&changes.upgrade), names(&changes.downgrade)),
             ("a".into(), "b".into())

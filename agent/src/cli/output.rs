@@ -59,6 +59,29 @@ impl Output {
         self.write(&[end, &text::line(line), "\n"].concat())
     }
 
+    /// Prints rows of others' texts in one go; before each text stands ours.
+    pub fn rows<'p, const N: usize>(
+        &mut self,
+        ours: [&str; N],
+        rows: &mut dyn Iterator<Item = [&'p str; N]>,
+    ) -> Result<(), Error> {
+        let mut text = String::new();
+        if self.json || self.quiet {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.open) {
+            text.push_str("\r\x1b[K");
+        }
+        for row in rows {
+            for (before, part) in ours.iter().zip(row) {
+                text.push_str(before);
+                text::append_line(&mut text, part);
+            }
+            text.push('\n');
+        }
+        self.write(&text)
+    }
+
     /// Replaces the terminal's last line.
     pub fn redraw(&mut self, line: &str) -> Result<(), Error> {
         self.open = true;

@@ -4,6 +4,7 @@ use super::options::Options;
 use super::output::Output;
 use crate::api::{
     Missing, NamedVersion, PackageChanges, Plan, Release, Renamed, Target, Verdict, VersionChange,
+    VersionChanges,
 };
 use crate::error::Error;
 use crate::json;
@@ -86,19 +87,24 @@ fn release(release: &Release) -> String {
     }
 }
 
-fn changes(title: &str, changes: &[VersionChange], output: &mut Output) -> Result<(), Error> {
+fn changes(title: &str, changes: &VersionChanges, output: &mut Output) -> Result<(), Error> {
     let width = changes.iter().map(|change| change.name.len()).max();
-    let width = width.unwrap_or(0) + 2;
-    let line = |change: &VersionChange| {
-        let mut line = change.name.clone();
-        let space = width.saturating_sub(line.chars().count());
-        line.extend(std::iter::repeat_n(' ', space));
-        for part in [&change.from, " → ", &change.to] {
-            line.push_str(part);
-        }
-        line
+    let spaces = " ".repeat(width.unwrap_or(0) + 2);
+    let line = |VersionChange { name, from, to }| {
+        let space = spaces.get(name.chars().count()..).unwrap_or_default();
+        [name, space, from, to]
     };
-    list(title, &mut changes.iter().map(line), output)
+    if changes.is_empty() {
+        return Ok(());
+    }
+    heading(title, changes.iter().len(), output)?;
+    output.rows(["  ", "", "", " → "], &mut changes.iter().map(line))
+}
+
+/// What stands above a list.
+fn heading(title: &str, len: usize, output: &mut Output) -> Result<(), Error> {
+    output.line("")?;
+    output.line(&format!("{title} ({len}):"))
 }
 
 /// Prints a list with its heading, if there is anything in it.
@@ -110,8 +116,7 @@ pub fn list(
     if lines.len() == 0 {
         return Ok(());
     }
-    output.line("")?;
-    output.line(&format!("{title} ({}):", lines.len()))?;
+    heading(title, lines.len(), output)?;
     for line in lines {
         output.line(&["  ", line.as_str()].concat())?;
     }

@@ -126,7 +126,7 @@ impl Bus {
             match self.waiting.iter().position(|(of, _)| *of == ticket) {
                 Some(at) => {
                     let (_, request) = self.waiting.swap_remove(at);
-                    self.reply(request, object::reply(&answer));
+                    self.reply(request, object::answer(&answer));
                 }
                 None => scheduler.answered(engine, ticket, &answer),
             }

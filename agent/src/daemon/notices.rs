@@ -1,12 +1,11 @@
 //! What the owner should know, in one line.
 
 use crate::api::{
-    Check, DifferenceKind, Notice, NoticeKind, Outcome, Plan, Release, Upgrade, Verdict,
+    Check, DifferenceKind, KeptPlan, Notice, NoticeKind, Outcome, Release, Upgrade, Verdict,
 };
 use crate::error::Error;
 use crate::system::now;
 use crate::upgrade::confirm::Pending;
-use std::rc::Rc;
 
 /// So many names fit into a line.
 const MOST_NAMES: usize = 4;
@@ -20,7 +19,7 @@ fn notice(kind: NoticeKind, text: String) -> Notice {
 }
 
 /// What the status says of a check that has ended.
-pub fn check(result: Result<&Rc<Plan>, &Error>) -> Check {
+pub fn check(result: Result<&KeptPlan, &Error>) -> Check {
     Check {
         running: false,
         at: now(),
@@ -30,13 +29,13 @@ pub fn check(result: Result<&Rc<Plan>, &Error>) -> Check {
 }
 
 /// After a check: whether something newer is there. What a failed check leaves is the former notice.
-pub fn after_check(result: Result<&Rc<Plan>, &Error>, former: Option<&Notice>) -> Option<Notice> {
+pub fn after_check(result: Result<&KeptPlan, &Error>, former: Option<&Notice>) -> Option<Notice> {
     let former = former.cloned();
-    let Ok(plan) = result else {
+    let Ok(KeptPlan { outline, .. }) = result else {
         return former;
     };
-    let target = &plan.target;
-    match plan.verdict {
+    let target = &outline.target;
+    match outline.verdict {
         Verdict::Upgrade => Some(notice(
             NoticeKind::UpgradeAvailable,
             format!(

@@ -3,7 +3,7 @@
 //! line call it alike.
 
 use super::engine::{Engine, Ticket, Wishes};
-use super::query::Question;
+use super::query::{Answer, Question};
 use super::router;
 use crate::api::Goal;
 use crate::error::{Error, Kind};
@@ -143,6 +143,18 @@ pub fn call(engine: &mut Engine, method: &str, arguments: &[u8]) -> Handled {
 }
 
 /// The answer to one who waited.
+pub fn answer(answer: &Result<Answer, Error>) -> Payload {
+    match answer {
+        // It was cleaned when it came from the job.
+        Ok(Answer::Plan(plan)) => match json::to_bus(plan) {
+            Ok(fields) => fields.into(),
+            Err(error) => refusal(&error, None),
+        },
+        other => reply(other),
+    }
+}
+
+/// The answer to one who did not have to wait.
 pub fn reply<T: Encode>(answer: &Result<T, Error>) -> Payload {
     match answer {
         Ok(answer) => message(answer),

@@ -3,7 +3,7 @@
 use super::engine::Ticket;
 use super::router::{self, SystemValidator};
 use super::task::{died, Finished, Task};
-use crate::api::{Plan, Upgrade, Verification, Versions};
+use crate::api::{KeptPlan, Upgrade, Verification, Versions};
 use crate::error::{Error, Kind};
 use crate::job::{Downloaded, Event, Order, Task as JobTask};
 use crate::json::{Encode, Object, Out};
@@ -13,7 +13,6 @@ use crate::upgrade::verify::{self, Candidate, Terms};
 use crate::upgrade::Choice;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// What somebody wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +31,7 @@ pub enum Question {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// Of `check`.
-    Plan(Rc<Plan>),
+    Plan(KeptPlan),
     /// Of `versions`.
     Versions(Versions),
     /// Of `verify`.

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::job::{Event, Order, MEMORY};
+use crate::job::{told, Event, Order, MEMORY};
 use crate::json;
 use crate::paths::{Paths, JOB_FOLDER};
 use crate::store;
@@ -166,8 +166,17 @@ impl Task {
             }
         };
         let mut events = Vec::new();
-        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            events.push(json::from_text(self.buffer.get(..end).unwrap_or_default())?);
+        loop {
+            let line = packages::before(&self.buffer, b'\n');
+            let end = line.len();
+            if end == self.buffer.len() {
+                break;
+            }
+            let mut event: Event = json::from_text(line)?;
+            if let Event::Plan(plan) = &mut event {
+                plan.clean(told(line))?;
+            }
+            events.push(event);
             self.buffer.drain(..=end);
         }
         if self.buffer.len() > LINE_LIMIT {

@@ -8,14 +8,13 @@ mod confine;
 mod run;
 
 pub use confine::MEMORY;
-pub use run::{main, perform, Tell};
+pub use run::{main, perform, Tell, Told};
 
-use crate::api::{Plan, Upgrade, Versions};
+use crate::api::{KeptPlan, Upgrade, Versions};
 use crate::error::Error;
 use crate::json::{self, Decode, Encode, Object, Out, Unexpected, Value};
 pub use crate::upgrade::promise::Downloaded;
 use crate::upgrade::{Inputs, Progress};
-use std::rc::Rc;
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, Decode, Encode)]
@@ -43,13 +42,14 @@ pub enum Task {
     Report,
 }
 
-/// What a job tells; the last four end it.
+/// What a job tells; the last four end it. The job has a plan as a [`Plan`](crate::api::Plan), and the
+/// daemon passes it on as it came.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum Event<P = KeptPlan> {
     /// Where it is.
     Progress(Progress),
     /// What will be asked for (also the last word of a check).
-    Plan(Rc<Plan>),
+    Plan(P),
     /// The last word of `versions`.
     Versions(Versions),
     /// The last word of a download: `firmware.bin` lies in the job's folder.
@@ -60,14 +60,14 @@ pub enum Event {
     Failed(Error),
 }
 
-impl Default for Event {
+impl<P> Default for Event<P> {
     fn default() -> Self {
         Event::Progress(Progress::default())
     }
 }
 
 /// `{"progress": {…}}`: the kind, and what belongs to it.
-impl Encode for Event {
+impl<P: Encode> Encode for Event<P> {
     fn encode(&self, name: &str, out: &mut Out<'_>) {
         let (kind, told): (&str, &dyn Encode) = match self {
             Event::Progress(progress) => ("progress", progress),
@@ -81,7 +81,14 @@ impl Encode for Event {
     }
 }
 
-impl Decode for Event {
+/// What is told in the text of an event, without its kind.
+pub fn told(event: &[u8]) -> &[u8] {
+    let kind = packages::before(event, b':').len();
+    let told = event.get(kind + 1..).unwrap_or_default().trim_ascii_end();
+    told.strip_suffix(b"}").unwrap_or(told)
+}
+
+impl<P: Decode + Default> Decode for Event<P> {
     fn decode(&mut self, value: Value<'_>) -> Result<(), Unexpected> {
         let (kind, told) = json::only_field(value)?;
         *self = match kind {
@@ -94,5 +101,21 @@ impl Decode for Event {
             _ => return Err(Unexpected::instead(value, "an event")),
         };
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_found_in_the_text() {
+        for (event, expected) in [
+            (r#"{"plan":{"a":{}}}"#, r#"{"a":{}}"#),
+            ("{\"reported\" : true }\n", " true "),
+            ("", ""),
+        ] {
+            assert_eq!(told(event.as_bytes()), expected.as_bytes());
+        }
     }
 }

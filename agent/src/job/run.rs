@@ -18,7 +18,6 @@ use crate::upgrade::promise::Promise;
 use crate::upgrade::{beside, build, download, offer, rebuild, Inputs, Progress, Watcher};
 use std::io::{Read, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// An order names every installed package; 2,000 of them take some 300 KB.
@@ -33,12 +32,15 @@ const FEW_BREAKS: u32 = 2;
 /// There nobody waits longer for a server that wants to be left alone.
 const SHORT_WAIT: Duration = Duration::from_secs(15);
 
+/// What a job tells.
+pub type Told = Event<Plan>;
+
 /// Where events go.
-pub type Tell<'a> = &'a mut dyn FnMut(&Event) -> std::io::Result<()>;
+pub type Tell<'a> = &'a mut dyn FnMut(&Told) -> std::io::Result<()>;
 
 /// Reads the order from standard input, does it, and tells of it on standard output.
 pub fn main(paths: &Paths) -> ExitCode {
-    let mut tell = |event: &Event| {
+    let mut tell = |event: &Told| {
         let line = json::line(event).map_err(std::io::Error::other)?;
         let mut out = std::io::stdout().lock();
         out.write_all(line.as_bytes())?;
@@ -54,7 +56,11 @@ pub fn main(paths: &Paths) -> ExitCode {
         }
         perform(paths, &order, &patience, &mut tell)
     });
-    match tell(&done.unwrap_or_else(Event::Failed)) {
+    let done = done.unwrap_or_else(Event::Failed);
+    let told = tell(&done);
+    // The process ends; nobody needs its memory back piece by piece.
+    std::mem::forget(done);
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -96,7 +102,7 @@ pub fn perform(
     order: &Order,
     patience: &Patience,
     tell: Tell<'_>,
-) -> Result<Event, Error> {
+) -> Result<Told, Error> {
     let inputs = &order.inputs;
     let settings = &inputs.settings;
     settings.require_servers()?;
@@ -123,7 +129,7 @@ pub fn perform(
 
 /// Tells the server that built the image, and no other, what came of it: the releases, the target, the
 /// profile and the result, and nothing else.
-fn report(options: &Options, patience: &Patience, upgrade: &Upgrade) -> Result<Event, Error> {
+fn report(options: &Options, patience: &Patience, upgrade: &Upgrade) -> Result<Told, Error> {
     let Some(report) = &upgrade.report else {
         return Err(Error::new(Kind::Internal, "There is nothing to report."));
     };
@@ -184,7 +190,7 @@ fn ask(
     order: &Order,
     client: &Client,
     teller: &mut Teller<'_>,
-) -> Result<Event, Error> {
+) -> Result<Told, Error> {
     let inputs = &order.inputs;
     if order.task == Task::Versions {
         let mut versions = offer::versions(
@@ -207,7 +213,7 @@ fn ask(
         if offer.limits.prepares {
             ask_beforehand(client, &mut plan);
         }
-        return Ok(Event::Plan(Rc::new(plan)));
+        return Ok(Event::Plan(plan));
     }
     match fetch(paths, inputs, client, &offer, &planned, teller) {
         Err(error) if error.kind == Kind::Mismatch => {
@@ -240,7 +246,7 @@ fn plan_again(
     former: &Planned,
     error: Error,
     teller: &mut Teller<'_>,
-) -> Result<Event, Error> {
+) -> Result<Told, Error> {
     let offer = choose(client, inputs)?;
     let planned = plan(client, inputs, &offer)?;
     match planned.plan.request == former.plan.request {
@@ -338,7 +344,7 @@ fn fetch(
     offer: &offer::Offer,
     planned: &Planned,
     teller: &mut Teller<'_>,
-) -> Result<Event, Error> {
+) -> Result<Told, Error> {
     fault::crash("plan-made");
     let request = planned.request(inputs.choice.force)?;
     let settings = &inputs.settings;
@@ -349,7 +355,7 @@ fn fetch(
         revision: Some(offer.revision.clone()),
         ..Progress::default()
     });
-    (teller.0)(&Event::Plan(Rc::new(planned.plan.clone()))).map_err(|error| {
+    (teller.0)(&Event::Plan(planned.plan.clone())).map_err(|error| {
         Error::new(
             Kind::Internal,
             format!("Nobody listens to the job: {error}."),

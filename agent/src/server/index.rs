@@ -8,7 +8,7 @@ use super::error::Error;
 use super::found::Found;
 use super::http::recover;
 use super::json::DEPTH_LIMIT;
-use super::plain::{self, package, string};
+use data::strings::{self, field, string};
 use std::io::Read;
 
 /// Thirty times the public server's largest index, ten times upstream's largest profiles.json.
@@ -77,6 +77,7 @@ type Member<'m> = &'m mut dyn FnMut(&mut Tokens<'_>, &[u8]) -> Result<(), Error>
 /// JSON, token by token.
 struct Tokens<'a> {
     source: &'a mut dyn Read,
+    room: Box<[u8; BUFFER]>,
     buffer: Vec<u8>,
     at: usize,
     total: u64,
@@ -86,6 +87,7 @@ impl<'a> Tokens<'a> {
     fn new(source: &'a mut dyn Read) -> Self {
         Tokens {
             source,
+            room: Box::new([0; BUFFER]),
             buffer: Vec::new(),
             at: 0,
             total: 0,
@@ -101,9 +103,10 @@ impl<'a> Tokens<'a> {
     }
 
     fn fill(&mut self) -> Result<(), Error> {
-        self.buffer.resize(BUFFER, 0);
-        let read = self.source.read(&mut self.buffer).map_err(recover)?;
-        self.buffer.truncate(read);
+        let read = self.source.read(&mut self.room[..]).map_err(recover)?;
+        self.buffer.clear();
+        self.buffer
+            .extend_from_slice(self.room.get(..read).unwrap_or_default());
         self.at = 0;
         self.total += read as u64;
         match read {
@@ -167,7 +170,7 @@ impl<'a> Tokens<'a> {
     /// as many instructions again.
     fn plain_packages(&mut self, seen: &mut usize, found: &mut Found<'_>) -> Result<(), Error> {
         let mut rest = self.buffer.get(self.at..).unwrap_or_default();
-        while let Some((name, version, next)) = package(rest, TEXT_LIMIT) {
+        while let Some((name, version, next)) = field(rest, TEXT_LIMIT) {
             if let Some(place) = found.place(name)? {
                 *place = Some(as_text(version)?.to_owned());
             }
@@ -226,7 +229,7 @@ impl<'a> Tokens<'a> {
         self.expect(b'"')?;
         loop {
             let bytes = self.bytes()?;
-            let run = plain::length_of(bytes);
+            let run = strings::length_of(bytes);
             if let (Some(text), Some(bytes)) = (text.as_mut(), bytes.get(..run)) {
                 text.extend_from_slice(bytes);
                 if text.len() > TEXT_LIMIT {

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::http::recover;
+use data::strings::length_of;
 use data::{Data, Decode};
 use std::io::Read;
 
@@ -81,14 +82,29 @@ struct Limits {
 }
 
 impl Limits {
-    fn pass(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        bytes.iter().try_for_each(|&byte| {
-            if self.inside {
-                self.text(byte)
-            } else {
-                self.outside(byte)
+    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        loop {
+            if self.inside && !self.escaped {
+                let (text, rest) = bytes.split_at(length_of(bytes));
+                self.text(text)?;
+                bytes = rest;
             }
-        })
+            let Some((&byte, rest)) = bytes.split_first() else {
+                return Ok(());
+            };
+            bytes = rest;
+            match (self.inside, byte) {
+                (false, _) => self.outside(byte)?,
+                (true, b'"') if !self.escaped => {
+                    self.inside = false;
+                    self.log = self.length == 6 && matches!(&self.start, b"stdout" | b"stderr");
+                }
+                (true, _) => {
+                    self.escaped = !self.escaped;
+                    self.text(&[byte])?;
+                }
+            }
+        }
     }
 
     fn outside(&mut self, byte: u8) -> Result<(), Error> {
@@ -111,21 +127,11 @@ impl Limits {
         Ok(())
     }
 
-    fn text(&mut self, byte: u8) -> Result<(), Error> {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => {
-                self.inside = false;
-                self.log = self.length == 6 && matches!(&self.start, b"stdout" | b"stderr");
-                return Ok(());
-            }
-            _ => {}
-        }
-        if let Some(place) = self.start.get_mut(self.length) {
-            *place = byte;
-        }
-        self.length += 1;
+    /// A part of a string.
+    fn text(&mut self, text: &[u8]) -> Result<(), Error> {
+        let start = self.start.iter_mut().skip(self.length);
+        start.zip(text).for_each(|(place, byte)| *place = *byte);
+        self.length += text.len();
         if self.length > TEXT_LIMIT && !self.log {
             return Err(Error::TooLong(TEXT_LIMIT as u64));
         }

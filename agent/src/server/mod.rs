@@ -13,7 +13,6 @@ mod found;
 mod http;
 mod index;
 mod json;
-mod plain;
 mod prepare;
 mod refusal;
 mod update;

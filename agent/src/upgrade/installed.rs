@@ -181,6 +181,18 @@ impl Installed {
         })
     }
 
+    /// The names of the packages, in the database's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let Rows { text, ends } = &self.packages;
+        let mut begin = 0;
+        ends.chunks_exact(FIELDS).map(move |ends| {
+            let (first, last) = (ends.first().copied(), ends.last().copied());
+            let name = text.get(begin..first.unwrap_or(begin));
+            begin = last.map_or(begin, |last| last + 1);
+            name.unwrap_or_default()
+        })
+    }
+
     /// The architecture most packages have; firmware-only packages say `all` or `noarch`.
     pub fn architecture(&self) -> String {
         let specific = |package: &Package<'_>| !matches!(package.arch, "" | "all" | "noarch");
@@ -268,6 +280,7 @@ mod tests {
         let read: Installed = json::from_text(text.as_bytes()).unwrap();
         assert_eq!(read, installed);
         assert!(read.packages().eq(packages));
+        assert!(read.names().eq(["libubus", "", "libubus"]));
         let names: Vec<&str> = full.depends.iter().collect();
         assert_eq!(names, ["libc", "libubox20240329"]);
         assert_eq!(Package::default().provides.iter().count(), 0);

@@ -312,7 +312,7 @@ impl Expected {
         let feeds = request
             .iter()
             .flat_map(|request| request.repositories.values());
-        let change = |c: &VersionChange| format!("{} {} -> {}", c.name, c.from, c.to);
+        let change = |c: VersionChange<'_>| format!("{} {} -> {}", c.name, c.from, c.to);
         let named = |p: &NamedVersion| format!("{} {}", p.name, p.version).trim_end().to_owned();
         let request = request.iter().flat_map(|request| {
             let versions = request.packages_versions.iter();

@@ -1,6 +1,6 @@
 //! From our types into bus messages and JSON texts.
 
-use crate::{Name, Out};
+use crate::{Name, Out, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -69,6 +69,12 @@ impl<T: Encode + ?Sized> Encode for &T {
 
     fn is_nothing(&self) -> bool {
         (**self).is_nothing()
+    }
+}
+
+impl Encode for Value<'_> {
+    fn encode(&self, name: &str, out: &mut Out<'_>) {
+        out.value(name, *self);
     }
 }
 

@@ -10,7 +10,10 @@
 
 mod decode;
 mod encode;
+mod kept;
 mod out;
+mod plain;
+pub mod strings;
 mod text;
 mod tree;
 
@@ -20,11 +23,13 @@ pub use decode::{
     Name, Unexpected,
 };
 pub use encode::{entries as encode_entries, record as encode_record, Encode, Joined, Object};
+pub use kept::Kept;
 pub use out::{Open, Out};
+pub use plain::is_printable;
 pub use ubus::{Fields, Full, Type, Value};
 
 /// A value by itself: one field without a name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Data(Vec<u8>);
 
 impl Data {

@@ -1,8 +1,9 @@
 //! Where values are written: a bus message, or a JSON text in one line.
 
+use crate::plain::stands_in_json;
 use crate::Encode;
 use serde::Serialize;
-use ubus::{Full, Nested, Type, Writer};
+use ubus::{Full, Nested, Type, Value, Writer, MAX_DEPTH};
 
 /// What is written so far. Nothing here returns an error: the first failure is kept, and
 /// [`Out::finish`] tells.
@@ -72,7 +73,7 @@ impl<'a> Out<'a> {
         match &mut self.form {
             Form::Bus(writer) => writer.string(name, value),
             Form::Text { text, named } => {
-                begin(text, *named, name);
+                begin(text, *named, name.as_bytes());
                 quote(text, value);
             }
         }
@@ -118,6 +119,40 @@ impl<'a> Out<'a> {
         }
     }
 
+    /// A value as it was read.
+    pub fn value(&mut self, name: &str, value: Value<'_>) {
+        match &mut self.form {
+            Form::Bus(writer) => match value {
+                Value::Null => writer.null(name),
+                Value::String(text) => writer.string(name, text),
+                Value::Int8(number) => writer.int8(name, number),
+                Value::Int16(number) => writer.int16(name, number),
+                Value::Int32(number) => writer.int32(name, number),
+                Value::Int64(number) => writer.int64(name, number),
+                Value::Double(number) => writer.double(name, number),
+                Value::Array(inside) | Value::Table(inside) => {
+                    writer.nested(value.kind(), name, inside.as_bytes());
+                }
+            },
+            Form::Text { text, named } => {
+                begin(text, *named, name.as_bytes());
+                self.failed |= append(text, value, MAX_DEPTH).is_none();
+            }
+        }
+    }
+
+    /// A value that is JSON already; false, and nothing done, where something else is written.
+    pub(crate) fn json(&mut self, name: &str, value: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Bus(_) => false,
+            Form::Text { text, named } => {
+                begin(text, *named, name.as_bytes());
+                text.extend_from_slice(value);
+                true
+            }
+        }
+    }
+
     /// Begins a list, whose entries have no names.
     pub fn list(&mut self, name: &str) -> Open {
         self.open(name, Type::Array, *b"[]")
@@ -143,7 +178,7 @@ impl<'a> Out<'a> {
         Open(match &mut self.form {
             Form::Bus(writer) => Inside::Bus(writer.open(kind, name)),
             Form::Text { text, named } => {
-                begin(text, *named, name);
+                begin(text, *named, name.as_bytes());
                 text.push(first);
                 let outside = std::mem::replace(named, first == b'{');
                 Inside::Text {
@@ -176,35 +211,59 @@ impl<'a> Out<'a> {
 
     fn word(&mut self, name: &str, word: &[u8]) {
         if let Form::Text { text, named } = &mut self.form {
-            begin(text, *named, name);
+            begin(text, *named, name.as_bytes());
             text.extend_from_slice(word);
         }
     }
 
     fn scalar(&mut self, name: &str, value: &dyn Scalar) {
         if let Form::Text { text, named } = &mut self.form {
-            begin(text, *named, name);
+            begin(text, *named, name.as_bytes());
             value.append(text);
         }
     }
 }
 
 /// What stands before a value: a comma, its name.
-fn begin(text: &mut Vec<u8>, named: bool, name: &str) {
+fn begin(text: &mut Vec<u8>, named: bool, name: &[u8]) {
     if !matches!(text.last(), None | Some(b'[' | b'{')) {
         text.push(b',');
     }
     if named {
-        quote(text, name.as_bytes());
+        quote(text, name);
         text.push(b':');
     }
+}
+
+/// Writes a value as it was read, unless it is malformed or too deep.
+fn append(text: &mut Vec<u8>, value: Value<'_>, depth: usize) -> Option<()> {
+    let depth = depth.checked_sub(1)?;
+    let (fields, named, first, end) = match value {
+        Value::Null => return Some(text.extend_from_slice(b"null")),
+        Value::String(value) => return Some(quote(text, value)),
+        Value::Double(number) => return Some(number.append(text)),
+        Value::Array(items) => (items, false, b'[', b']'),
+        Value::Table(fields) => (fields, true, b'{', b'}'),
+        Value::Int8(number) => {
+            let word: &[u8] = if number == 0 { b"false" } else { b"true" };
+            return Some(text.extend_from_slice(word));
+        }
+        _ => return Some(value.as_i64()?.append(text)),
+    };
+    text.push(first);
+    for field in fields {
+        let field = field.ok()?;
+        begin(text, named, field.name);
+        append(text, field.value, depth)?;
+    }
+    text.push(end);
+    Some(())
 }
 
 /// Most texts stand in JSON as they are.
 #[inline(never)]
 fn quote(text: &mut Vec<u8>, value: &[u8]) {
-    let plain = |byte: &u8| matches!(byte, b' '..=0x7f) && !matches!(byte, b'"' | b'\\');
-    if value.iter().all(plain) {
+    if stands_in_json(value) {
         text.reserve(value.len() + 2);
         text.push(b'"');
         text.extend_from_slice(value);

@@ -143,6 +143,11 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.close(array);
     }
 
+    /// A table or an array that is encoded already: what is in it, as [`Fields::as_bytes`](crate::Fields::as_bytes) gives it.
+    pub fn nested(&mut self, kind: Type, name: impl AsRef<[u8]>, encoded: &[u8]) {
+        self.value(kind, name.as_ref(), encoded, 0);
+    }
+
     /// Opens a blobmsg table or array; what is written until [`Writer::close`] belongs to it.
     pub fn open(&mut self, kind: Type, name: impl AsRef<[u8]>) -> Nested {
         let nested = Nested { start: self.len() };
@@ -213,13 +218,29 @@ impl<'a, S: Sink> Writer<'a, S> {
         if name.len() > u16::MAX.into() || length > MAX_ATTR {
             self.failed = true;
         }
-        let [a, b, c, d] = header(true, kind as u8, length);
-        let [e, f] = (name.len() as u16).to_be_bytes();
-        self.put(&[a, b, c, d, e, f]);
-        self.put(name);
-        self.zeros(named.wrapping_sub(name.len() + 2));
+        self.head(header(true, kind as u8, length), name);
         self.put(value);
         self.zeros(ends + padding(length));
+    }
+
+    /// An attribute's header, and its name with the length before it and the NULs behind it.
+    fn head(&mut self, [a, b, c, d]: [u8; HEADER], name: &[u8]) {
+        let [e, f] = (name.len() as u16).to_be_bytes();
+        let length = HEADER + padded(name.len() + 3);
+        // Put together beforehand: most of what is written are short names. The plugin has no room for it.
+        #[cfg(feature = "serde")]
+        {
+            let mut head = [0; 32];
+            let [h0, h1, h2, h3, h4, h5, place @ ..] = &mut head;
+            (*h0, *h1, *h2, *h3, *h4, *h5) = (a, b, c, d, e, f);
+            if let (Some(place), true) = (place.get_mut(..name.len()), length <= 32) {
+                place.copy_from_slice(name);
+                return self.put(head.get(..length).unwrap_or_default());
+            }
+        }
+        self.put(&[a, b, c, d, e, f]);
+        self.put(name);
+        self.zeros(length.wrapping_sub(name.len() + HEADER + 2));
     }
 
     /// Closes an attribute whose data may end anywhere: the padding does not count in its length.

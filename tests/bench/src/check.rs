@@ -8,7 +8,7 @@ use crate::programs::Asu;
 use crate::table::{kib, millions, number, Table};
 use asu::api::Plan;
 use asu::daemon::router;
-use asu::job::{Event, Order, Task};
+use asu::job::{Order, Task, Told};
 use asu::paths::Paths;
 use asu::upgrade::Choice;
 use nix::sys::signal::{kill, Signal};
@@ -292,7 +292,7 @@ fn job(asu: &Asu, root: &Path) -> Result<u64, Error> {
     let output = child.wait_with_output()?;
     let said = String::from_utf8(output.stdout)?;
     match asu::json::from_text(said.lines().last().unwrap_or_default().as_bytes()) {
-        Ok(Event::Plan(plan)) => plausible(&plan)?,
+        Ok(Told::Plan(plan)) => plausible(&plan)?,
         _ => return Err(format!("the job did not end with a plan: {said}").into()),
     }
     counts.counts()?.total()

@@ -230,7 +230,7 @@ fn what_can_be_asked_is_answered() {
         assert_eq!(answer, json!({"running": true}));
         let done = |check: &Option<Check>| check.as_ref().is_some_and(|check| !check.running);
         let status = wait_status(&router, "checked", |status| done(&status.check));
-        let plan = status.check.unwrap().plan.expect("no plan");
+        let plan = status.check.unwrap().plan.expect("no plan").read().unwrap();
         assert_eq!(
             (plan.running.version.as_str(), plan.target.version.as_str()),
             ("24.10.0", "24.10.2")

@@ -154,7 +154,7 @@ fn judge_told(told: &[Status]) {
         .as_ref()
         .and_then(|check| check.plan.clone());
     assert!(
-        plan.is_some_and(|plan| plan.request.is_some()),
+        plan.is_some_and(|plan| plan.read().unwrap().request.is_some()),
         "no request"
     );
 }

@@ -17,7 +17,7 @@ use super::notices;
 use super::query::Answer;
 use super::query::Question;
 use crate::api::{
-    CheckResult, Goal, Outcome as Upgraded, Phase, Plan, Release, ReportState, Verdict,
+    CheckResult, Goal, Outcome as Upgraded, Outline, Phase, Release, ReportState, Verdict,
 };
 use crate::error::{Error, Kind};
 use crate::paths::{Paths, RECORD_FOLDER};
@@ -136,7 +136,7 @@ impl Scheduler {
         };
         self.doing = None;
         let outcome = match answer {
-            Ok(Answer::Plan(plan)) => self.judge(plan),
+            Ok(Answer::Plan(plan)) => self.judge(&plan.outline),
             Ok(_) => Outcome::Failed,
             Err(error) => outcome(error),
         };
@@ -334,13 +334,13 @@ impl Scheduler {
     }
 
     /// Only a newer release of the same branch is an upgrade that nobody has to decide about.
-    fn judge(&mut self, plan: &Plan) -> Outcome {
+    fn judge(&mut self, plan: &Outline) -> Outcome {
         let of_branch = plan
             .running
             .version
             .strip_prefix(&plan.target.branch)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
-        if plan.verdict != Verdict::Upgrade || !of_branch || plan.request.is_none() {
+        if plan.verdict != Verdict::Upgrade || !of_branch {
             return Outcome::Nothing;
         }
         self.found = Some(Release {

@@ -100,7 +100,7 @@ impl Planned {
 
 /// All names about which the release's index has to be asked.
 pub fn questions<'a>(inputs: &'a Inputs, offer: &'a Offer) -> Names<'a> {
-    let installed = inputs.installed.packages().map(|package| package.name);
+    let installed = inputs.installed.names();
     let defaults = offer.profile.default_packages.iter();
     let wishes = inputs.settings.add.iter().chain(&inputs.choice.add);
     let renamed = offer

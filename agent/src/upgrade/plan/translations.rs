@@ -14,7 +14,7 @@ const LONGEST_LANGUAGE: usize = 7;
 /// new name: `luci-i18n-opkg-de` is `luci-i18n-package-manager-de`, as `luci-app-opkg` is
 /// `luci-app-package-manager`. The public server changes that one in requests by itself.
 pub fn name_translations(offer: &mut Offer, installed: &Installed) {
-    let names = installed.packages().map(|package| package.name);
+    let names = installed.names();
     let names: Vec<&str> = names.filter(|name| name.starts_with(TRANSLATION)).collect();
     let listed = offer.package_changes.iter();
     let more = listed.flat_map(|change| translations(change, &names));

@@ -1,12 +1,13 @@
 //! JSON strings without escapes that lie in a buffer as a whole, as nearly all do.
 
-/// The name and the version of a package that another one follows, neither longer than `limit`, and
-/// what begins there.
-pub(super) fn package(text: &[u8], limit: usize) -> Option<(&[u8], &[u8], &[u8])> {
+/// The name of a field and its string that another field follows, neither longer than `limit`, and what
+/// begins there.
+#[inline(never)] // Who calls it is made for size.
+pub fn field(text: &[u8], limit: usize) -> Option<(&[u8], &[u8], &[u8])> {
     let (name, rest) = string(text)?;
-    let (version, rest) = string(behind(rest, b':')?)?;
-    let is_short = name.len().max(version.len()) <= limit;
-    Some((name, version, behind(rest, b',')?)).filter(|_| is_short)
+    let (value, rest) = string(behind(rest, b':')?)?;
+    let is_short = name.len().max(value.len()) <= limit;
+    Some((name, value, behind(rest, b',')?)).filter(|_| is_short)
 }
 
 /// What stands behind a mark, without the space in between.
@@ -24,7 +25,7 @@ fn after(text: &[u8], mark: u8) -> Option<&[u8]> {
 }
 
 /// A string without escapes, and what follows it.
-pub(super) fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = after(text, b'"')?;
     let (string, rest) = text.split_at_checked(length_of(text))?;
     Some((string, after(rest, b'"')?))
@@ -32,7 +33,7 @@ pub(super) fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// How many bytes come before a quotation mark or a backslash; all where there is none. Goes word
 /// by word: with strings as short as these, memchr takes twice as long.
-pub(super) fn length_of(text: &[u8]) -> usize {
+pub fn length_of(text: &[u8]) -> usize {
     const ONES: usize = usize::MAX / 255;
     // The highest bit of each byte that is zero, and maybe of bytes behind one that is.
     let zeros = |word: usize| word.wrapping_sub(ONES) & !word & (ONES << 7);
