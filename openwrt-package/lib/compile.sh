@@ -1,10 +1,10 @@
 # Compiles the agent and the plugin for one target. Sourced by `build`.
 # shellcheck shell=bash
 
-# cross_cargo TARGET KIND RUSTFLAGS CFLAGS COMMAND ARGUMENT...: cargo by cargo-zigbuild, with the second rustc.
-# KIND names the target folder: other flags in the same folder would throw away what was built before.
+# cross_cargo TARGET PROFILE RUSTFLAGS CFLAGS COMMAND ARGUMENT...: cargo by cargo-zigbuild, with the second rustc.
+# Each profile has its target folder: other flags in the same folder would throw away what was built before.
 cross_cargo() {
-	local target=$1 kind=$2 flags=$3 cflags=$4 command=$5 triple
+	local target=$1 profile=$2 flags=$3 cflags=$4 command=$5 triple
 	shift 5
 	triple=$(target_triple "$target")
 
@@ -21,12 +21,12 @@ cross_cargo() {
 	flags+=" --remap-path-prefix=$ROOT=/asu --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 
 	env -u CARGO_ENCODED_RUSTFLAGS PATH="$VENV/bin:/usr/bin:/bin" CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-		RUSTFLAGS="$flags" CFLAGS="$cflags" CARGO_TARGET_DIR="$CROSS/$kind" \
+		RUSTFLAGS="$flags" CFLAGS="$cflags" CARGO_TARGET_DIR="$CROSS/$profile" \
 		CARGO_ZIGBUILD_CACHE_DIR="$CROSS/zig" ZIG_GLOBAL_CACHE_DIR="$CROSS/zig" ZIG_LOCAL_CACHE_DIR="$CROSS/zig" \
 		CARGO_ZIGBUILD_PYTHON_PATH="$FEED/lib/zig-python" ASU_PYTHON="$VENV/bin/python3" ASU_LLD="ld.lld-$(llvm_release)" \
 		SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
 		cargo-zigbuild "$command" --quiet --locked --manifest-path "$ROOT/Cargo.toml" \
-		--profile router --target "$triple" "$@"
+		--profile "$profile" --target "$triple" "$@"
 }
 
 # LLVM's options for the agent on mips, for which its own choices make code large. Instructions in the
@@ -61,7 +61,7 @@ static_cargo() {
 compile_agent() {
 	local target=$1
 	static_cargo "$target" zigbuild -p asu --bin asu || return 1
-	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/router/asu" "$DIST/$target/asu" &&
+	install -D -m 0755 "$CROSS/agent/$(target_triple "$target")/agent/asu" "$DIST/$target/asu" &&
 		trim_elf "$DIST/$target/asu" || return 1
 	# The tests' way to make it fail (agent/src/fault.rs) is nothing for a router.
 	! grep -q ASU_FAULTS "$DIST/$target/asu"
@@ -95,10 +95,10 @@ compile_plugin() {
 	for option in $options; do
 		link+=(-C "llvm-args=-$option")
 	done
-	RUSTC_WRAPPER=$wrapper cross_cargo "$target" plugin "$flags" "" rustc -p rpcd-plugin --lib \
+	RUSTC_WRAPPER=$wrapper cross_cargo "$target" router "$flags" "" rustc -p rpcd-plugin --lib \
 		--features plugin --crate-type cdylib -Z build-std=core,alloc -Z build-std-features=optimize_for_size \
 		-- "${link[@]}" || return 1
-	install -D -m 0755 "$CROSS/plugin/$(target_triple "$target")/router/libattendedsysupgrade.so" "$file" &&
+	install -D -m 0755 "$CROSS/router/$(target_triple "$target")/router/libattendedsysupgrade.so" "$file" &&
 		check_plugin "$file" "$target" && trim_elf "$file"
 }
 

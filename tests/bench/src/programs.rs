@@ -40,7 +40,7 @@ pub fn asu(given: Option<&PathBuf>) -> Result<Asu, Error> {
         });
     }
     Ok(Asu {
-        path: cargo("router", "asu")?,
+        path: cargo("agent", "asu")?,
         what:
             "built for this machine with the profile \"router\" (its own C library, whose memory \
                differs from musl's; \"openwrt-package/build x86_64\" makes the one for routers)"
