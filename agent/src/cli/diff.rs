@@ -183,14 +183,14 @@ mod tests {
         assert_eq!(moved, packages(&[("b", "2"), ("c", "3"), ("x", "1")]));
         let changes = compare(&installed, &moved);
         assert_eq!(changes.gone[0].name, "a");
-        let up = &changes.upgrade[0];
+        let up = changes.upgrade.iter().next().unwrap();
         assert_eq!((&*up.name, &*up.from, &*up.to), ("b", "1", "2"));
         assert_eq!(
             (&*changes.new[0].name, &*changes.new[0].version),
             ("c", "3")
         );
         let numbers = [&changes.gone, &changes.new].map(Vec::len);
-        assert_eq!((numbers, changes.upgrade.len()), ([1, 1], 1));
+        assert_eq!((numbers, changes.upgrade.iter().len()), ([1, 1], 1));
         let exchanged = renaming(&[("a", "b"), ("b", "a")], &[("a", "3"), ("b", "2")]);
         assert_eq!(
             after(&installed, &exchanged),
