@@ -37,13 +37,15 @@ MIPS_OPTIONS="pre-RA-sched=source disable-machine-cse disable-machine-licm disab
 
 # static_cargo TARGET COMMAND ARGUMENT...: builds a static program below $CROSS/agent, or runs such tests.
 static_cargo() {
-	local target=$1 command=$2 flags="" cflags="" library=std,panic_abort
+	local target=$1 command=$2 flags="" cflags="" library=std,panic_abort config=()
 	shift 2
 	# A position-independent program on mips calls weak symbols that nobody defines at its load address
 	# instead of seeing that there are none (the MIPS GOT is relocated as a whole): the library's own
 	# getrandom, for one, so that the first hash map would end the program.
 	case "$target" in mips*)
 		flags="-C relocation-model=static"
+		# The routers with the smallest flash have such processors: our own code is for size there, too.
+		config=(--config 'profile.agent.package.asu.opt-level="z"')
 		# zig takes -Oz of ring's C for -Os.
 		cflags="-fno-PIC -Xclang -Oz"
 		local option
@@ -54,7 +56,7 @@ static_cargo() {
 		;;
 	esac
 	[ "$command" != test ] || library+=,test
-	cross_cargo "$target" agent "$flags" "$cflags" "$command" -Z "build-std=$library" -Z build-std-features=optimize_for_size "$@"
+	cross_cargo "$target" agent "$flags" "$cflags" "$command" "${config[@]}" -Z "build-std=$library" -Z build-std-features=optimize_for_size "$@"
 }
 
 # The program `asu`, static. Leaves it in dist/TARGET/asu.

@@ -184,7 +184,7 @@ mod tests {
         let changes = compare(&installed, &moved);
         assert_eq!(changes.gone[0].name, "a");
         let up = changes.upgrade.iter().next().unwrap();
-        assert_eq!((&*up.name, &*up.from, &*up.to), ("b", "1", "2"));
+        assert_eq!((up.name, up.from, up.to), ("b", "1", "2"));
         assert_eq!(
             (&*changes.new[0].name, &*changes.new[0].version),
             ("c", "3")

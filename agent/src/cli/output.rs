@@ -60,10 +60,10 @@ impl Output {
     }
 
     /// Prints rows of others' texts in one go; before each text stands ours.
-    pub fn rows<'p, const N: usize>(
+    pub fn rows<const N: usize>(
         &mut self,
         ours: [&str; N],
-        rows: &mut dyn Iterator<Item = [&'p str; N]>,
+        rows: &mut dyn Iterator<Item = [&str; N]>,
     ) -> Result<(), Error> {
         let mut text = String::new();
         if self.json || self.quiet {

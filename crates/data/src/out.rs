@@ -3,7 +3,7 @@
 use crate::plain::stands_in_json;
 use crate::Encode;
 use serde::Serialize;
-use ubus::{Full, Nested, Type, Value, Writer, MAX_DEPTH};
+use ubus::{Fields, Full, Nested, Type, Value, Writer, MAX_DEPTH};
 
 /// What is written so far. Nothing here returns an error: the first failure is kept, and
 /// [`Out::finish`] tells.
@@ -237,19 +237,26 @@ fn begin(text: &mut Vec<u8>, named: bool, name: &[u8]) {
 
 /// Writes a value as it was read, unless it is malformed or too deep.
 fn append(text: &mut Vec<u8>, value: Value<'_>, depth: usize) -> Option<()> {
+    match value {
+        Value::Null => text.extend_from_slice(b"null"),
+        Value::String(value) => quote(text, value),
+        Value::Double(number) => number.append(text),
+        Value::Int8(number) => (number != 0).append(text),
+        Value::Array(items) => append_all(text, items, false, *b"[]", depth)?,
+        Value::Table(fields) => append_all(text, fields, true, *b"{}", depth)?,
+        _ => value.as_i64()?.append(text),
+    }
+    Some(())
+}
+
+fn append_all(
+    text: &mut Vec<u8>,
+    fields: Fields<'_>,
+    named: bool,
+    [first, end]: [u8; 2],
+    depth: usize,
+) -> Option<()> {
     let depth = depth.checked_sub(1)?;
-    let (fields, named, first, end) = match value {
-        Value::Null => return Some(text.extend_from_slice(b"null")),
-        Value::String(value) => return Some(quote(text, value)),
-        Value::Double(number) => return Some(number.append(text)),
-        Value::Array(items) => (items, false, b'[', b']'),
-        Value::Table(fields) => (fields, true, b'{', b'}'),
-        Value::Int8(number) => {
-            let word: &[u8] = if number == 0 { b"false" } else { b"true" };
-            return Some(text.extend_from_slice(word));
-        }
-        _ => return Some(value.as_i64()?.append(text)),
-    };
     text.push(first);
     for field in fields {
         let field = field.ok()?;

@@ -37,10 +37,10 @@ fn check_prints_package_by_package() {
     let plan: Plan = json(&router, &["check"], 20);
     assert_eq!(plan.verdict, Verdict::Upgrade);
     assert!(!plan.packages.upgrade.is_empty());
-    for change in &plan.packages.upgrade {
+    for change in plan.packages.upgrade.iter() {
         let shown = ended.stdout.lines().any(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            words == [change.name.as_str(), &change.from, "→", &change.to]
+            words == [change.name, change.from, "→", change.to]
         });
         assert!(shown, "{change:?} is not in {}", ended.stdout);
     }
